@@ -1,0 +1,1 @@
+"""The hub: wiring at its root, one package for each capability."""

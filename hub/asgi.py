@@ -1,0 +1,28 @@
+"""The root ASGI application: the hot paths are answered by ingest itself, everything else by Django."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+# A busy view thread would otherwise keep the event loop waiting for 5 ms at a time.
+sys.setswitchinterval(0.0005)
+
+from django.core.asgi import get_asgi_application
+
+_django = get_asgi_application()
+
+from hub.ingest.app import PATHS, IngestApp, Receive, Scope, Send, lifespan
+
+ingest = IngestApp()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        if scope["path"] in PATHS and scope["method"] == "POST":
+            await ingest(scope, receive, send)
+        else:
+            await _django(scope, receive, send)  # type: ignore[arg-type]
+    elif scope["type"] == "lifespan":
+        await lifespan(ingest, receive, send)

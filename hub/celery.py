@@ -1,0 +1,20 @@
+"""The Celery application: its workers host the engine and run the background tasks."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+
+import django
+from celery import Celery
+
+django.setup()
+
+from hub.routing.worker import EngineStep
+
+app: Any = Celery("hub")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+app.steps["worker"].add(EngineStep)

@@ -1,0 +1,1 @@
+"""One delivery: gate, send, decide, record."""

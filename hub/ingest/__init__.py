@@ -1,0 +1,1 @@
+"""Taking events in, fast: the bare ASGI application."""

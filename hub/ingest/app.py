@@ -1,0 +1,181 @@
+"""The ASGI application of the hot paths: POST /api/v1/events and /api/v1/events/batch. Everything else is another's.
+
+It runs within the hub's web process, or by itself (`uvicorn hub.ingest.app:application`) to scale ingest out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import psycopg
+from django.conf import settings
+
+from hub.core import ids
+from hub.core.problems import CONTENT_TYPE, ProblemError, problem
+from hub.ingest import cloudevents, parse
+from hub.ingest.intake import Intake
+from hub.ingest.limits import reconcile_forever
+
+logger = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+EVENTS = "/api/v1/events"
+BATCH = "/api/v1/events/batch"
+PATHS = frozenset((EVENTS, BATCH))
+_JSON = (b"content-type", b"application/json")
+_REPLAYED = (b"idempotent-replayed", b"true")
+
+
+class IngestApp:
+    """Bare ASGI, for speed: no middleware and no routing stand before the commit."""
+
+    def __init__(self) -> None:
+        self.intake = Intake(most_pending=settings.ENV["INGEST_PENDING"])
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def startup(self) -> None:
+        self.intake.batcher.start()
+        self._tasks = [
+            asyncio.create_task(reconcile_forever(settings.REDIS_URL, self.intake.directory.buckets())),
+            asyncio.create_task(self._note_use_forever()),
+        ]
+
+    async def shutdown(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.intake.batcher.stop()
+        await self.intake.directory.close()
+
+    async def _note_use_forever(self) -> None:
+        while True:
+            await asyncio.sleep(15)
+            try:
+                await self.intake.directory.note_use()
+            except psycopg.Error as error:
+                logger.warning("last use of keys was not noted: %s", str(error).strip())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        batch = scope["path"] == BATCH
+        try:
+            if scope["query_string"]:
+                raise ProblemError(problem("unknown-parameter", "This address takes no query parameters."))
+            key = await self.intake.authenticate(headers)
+            body = await _read(receive, headers, parse.BATCH_BYTES if batch else parse.EVENT_BYTES + 16_384)
+            if batch:
+                cloud = headers.get(b"content-type", b"").startswith(cloudevents.BATCHED)
+                items = parse.decode_batch(body, bare=cloud)
+                self.intake.admit(key, len(items))
+                status, answer = _itemised(await self.intake.batch(key, headers, items, cloud=cloud))
+                head = [_JSON, key.bucket.policy, key.bucket.remaining()]
+            else:
+                self.intake.admit(key, 1)
+                accepted = await self.intake.one(key, headers, body)
+                status, answer = 202, b'{"id":"%s"}' % ids.encode("evt", accepted.id).encode()
+                head = [_JSON, key.bucket.policy, key.bucket.remaining()]
+                if accepted.replayed:
+                    head.append(_REPLAYED)
+        except ProblemError as error:
+            self.intake.refused += 1
+            await refuse(send, error, headers.get(b"x-request-id"))
+            return
+        except ClientGone:
+            return
+        except Exception:
+            logger.exception("taking an event failed")
+            await refuse(
+                send, ProblemError(problem("internal", "Nothing is known to be stored; send it again.")), None
+            )
+            return
+        head.append((b"content-length", b"%d" % len(answer)))
+        await send({"type": "http.response.start", "status": status, "headers": head})
+        await send({"type": "http.response.body", "body": answer})
+
+
+class ClientGone(Exception):
+    """The client hung up before its request was complete; nothing was stored."""
+
+
+async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message["type"] != "http.request":
+        raise ClientGone
+    if not message.get("more_body"):
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(
+        problem("payload-too-large", f"This request may have {limit} bytes; send smaller events.")
+    )
+
+
+def _itemised(outcomes: list[Any]) -> tuple[int, bytes]:
+    items: list[dict[str, Any]] = []
+    accepted = 0
+    for index, outcome in enumerate(outcomes):
+        if isinstance(outcome, ProblemError):
+            items.append(parse.refusal(outcome.problem, index=index))
+        else:
+            accepted += 1
+            item: dict[str, Any] = {"status": 202, "id": ids.encode("evt", outcome.id)}
+            if outcome.replayed:
+                item["replayed"] = True
+            items.append(item)
+    answer = orjson.dumps({"accepted": accepted, "refused": len(items) - accepted, "events": items})
+    return (202 if accepted else 422), answer
+
+
+async def refuse(send: Send, error: ProblemError, request_id: bytes | None) -> None:
+    """Answer with the problem document."""
+    given = (request_id or b"").decode("latin-1")
+    name = given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else ids.new_id("req")
+    body = error.problem.json(name)
+    head = [
+        (b"content-type", CONTENT_TYPE.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", name.encode()),
+    ]
+    head += [(key.lower().encode(), value.encode("latin-1")) for key, value in error.problem.headers.items()]
+    await send({"type": "http.response.start", "status": error.problem.status, "headers": head})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def lifespan(app: IngestApp, receive: Receive, send: Send) -> None:
+    """Start and stop with the server."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await app.startup()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            with contextlib.suppress(asyncio.CancelledError):
+                await app.shutdown()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

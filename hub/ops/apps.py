@@ -1,0 +1,8 @@
+"""The Django app of ops."""
+
+from django.apps import AppConfig
+
+
+class OpsConfig(AppConfig):
+    name = "hub.ops"
+    label = "ops"

@@ -1,0 +1,1 @@
+"""What an installation needs, checked one thing at a time. It only looks and never mends."""

@@ -1,0 +1,1 @@
+"""The hub on one machine: embedded servers, the processes of the Procfile, and their supervisor."""

@@ -1,0 +1,1 @@
+"""Events become deliveries: the owner's loop, the router and commands."""

@@ -1,0 +1,1 @@
+"""Who wants which events, where to, with which secret."""

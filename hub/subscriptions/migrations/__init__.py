@@ -1,0 +1,1 @@
+"""The tables of subscriptions, step by step."""

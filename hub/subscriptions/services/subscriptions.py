@@ -1,0 +1,204 @@
+"""Subscriptions: made, changed, deleted (a tombstone stays). Its consumer and its shard never change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from hub.core.addresses import BadUrl, check_url
+from hub.core.ids import new_id
+from hub.subscriptions import policy, selectors, vault
+from hub.subscriptions.auth import check_auth
+from hub.subscriptions.models import Secret, Subscription
+from hub.subscriptions.services.secrets import Shown, add_secret, check_secret
+from hub.subscriptions.services.touch import touch
+from hub.tenants import refusals
+from hub.tenants.models import Capture, Consumer
+from hub.tenants.scoping import Scope
+from hub.tenants.services import audit, bump, checks, consumers
+
+PLAIN: Final = (
+    *("name", "url", "patterns", "channels", "rate_limit", "rate_burst", "parallelism", "timeout_s"),
+    *("ordering", "max_age_s", "retry_schedule", "capture", "metadata"),
+)
+FIELDS: Final = (*PLAIN, "headers", "auth")
+
+
+def create(
+    *,
+    scope: Scope,
+    fields: Mapping[str, Any],
+    consumer: str | None = None,
+    secret_kind: str = "hmac",
+    secret: str | None = None,
+) -> tuple[Subscription, Shown]:
+    """A subscription of the environment, or of a consumer (con_ id or uid), and its first secret.
+
+    `fields` holds any of FIELDS; url and patterns are needed. A consumer's own key creates for that consumer.
+    """
+    needed = [(name, "is needed") for name in ("url", "patterns") if name not in fields]
+    if errors := [*needed, *_problems(fields), *check_secret(kind=secret_kind, secret=secret)]:
+        raise refusals.invalid(errors)
+    environment = scope.environment()
+    with transaction.atomic():
+        owner = _owner(scope, consumer)
+        generation = bump("subscriptions")
+        if owner is not None:
+            _check_limit(owner)
+        subscription = Subscription(
+            uid=new_id("sub"),
+            environment=environment,
+            consumer=owner,
+            shard=environment.shard if owner is None else owner.shard,
+            generation=generation,
+        )
+        _apply(subscription, fields)
+        subscription.save(force_insert=True)
+        shown = add_secret(subscription=subscription, kind=secret_kind, secret=secret)
+        changes = audit.created(subscription, (*PLAIN, "header_names", "auth_kind"))
+        if owner is not None:
+            changes["consumer"] = [None, owner.public_id]
+        audit.record(
+            scope=scope,
+            action="subscription.created",
+            target_kind="subscription",
+            target=subscription.uid,
+            changes=changes,
+        )
+    return subscription, shown
+
+
+def update(
+    *, scope: Scope, uid: str, fields: Mapping[str, Any], expected_version: int | None = None
+) -> Subscription:
+    """Change any of FIELDS; each replaces the old value as a whole. In force with the next event."""
+    if errors := _problems(fields):
+        raise refusals.invalid(errors)
+    with transaction.atomic():
+        subscription = selectors.subscription(scope, uid, lock=True)
+        refusals.check_version(expected=expected_version, version=subscription.version)
+        columns, changes = _apply(subscription, fields)
+        if changes:
+            touch(
+                scope=scope,
+                subscription=subscription,
+                action="subscription.updated",
+                fields=columns,
+                changes=changes,
+            )
+    return subscription
+
+
+def delete(*, scope: Scope, uid: str, expected_version: int | None = None) -> None:
+    """Nothing more goes to it; what waits is cancelled by its owner. The secrets go at once."""
+    with transaction.atomic():
+        subscription = selectors.subscription(scope, uid, lock=True)
+        refusals.check_version(expected=expected_version, version=subscription.version)
+        _end(scope, subscription)
+
+
+def delete_consumer(*, scope: Scope, ref: str, expected_version: int | None = None) -> None:
+    """End a consumer with all that is its own: subscriptions and keys."""
+    scope.whole_environment()
+    with transaction.atomic():
+        consumer = scope.consumer(ref, lock=True)
+        refusals.check_version(expected=expected_version, version=consumer.version)
+        owned = (
+            selectors.subscriptions(scope)
+            .filter(consumer=consumer)
+            .select_for_update(of=("self",), no_key=True)
+        )
+        # Always "keys" before "subscriptions": two changes that take both must not wait for each other.
+        bump("keys")
+        for subscription in owned.order_by("id"):
+            _end(scope, subscription)
+        consumers.end(scope=scope, consumer=consumer)
+
+
+def _end(scope: Scope, subscription: Subscription) -> None:
+    subscription.secrets.all().delete()
+    subscription.deleted_at = Now()
+    subscription.headers_sealed = subscription.auth_sealed = None
+    touch(
+        scope=scope,
+        subscription=subscription,
+        action="subscription.deleted",
+        fields=("deleted_at", "headers_sealed", "auth_sealed"),
+        changes={"url": [subscription.url, None]},
+    )
+
+
+def _owner(scope: Scope, consumer: str | None) -> Consumer | None:
+    if consumer is not None:
+        # Locked, so that it is not ended while it gets a subscription.
+        return scope.consumer(consumer, lock=True)
+    if scope.consumer_id is None:
+        return None
+    found = scope.consumers().select_for_update(no_key=True).first()
+    if found is None:
+        raise refusals.not_found("consumer")
+    return found
+
+
+def _check_limit(consumer: Consumer) -> None:
+    limit = consumer.limits.get("subscriptions")
+    if limit is not None:
+        present = Subscription.objects.filter(consumer=consumer, deleted_at=None).count()
+        if present >= limit:
+            raise refusals.conflict(
+                f"This consumer may have {limit} subscriptions and has {present}. Delete one or raise the limit."
+            )
+
+
+def _problems(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = policy.problems(fields)
+    if "name" in fields:
+        found.extend(checks.name(fields["name"]))
+    if "metadata" in fields:
+        found.extend(checks.metadata(fields["metadata"]))
+    if "auth" in fields:
+        found.extend(("auth", message) for message in check_auth(fields["auth"]))
+    if fields.get("capture", "") not in ("", *Capture.values):
+        found.append(
+            ("capture", f"must be one of {', '.join(Capture.values)}, or empty for the environment's")
+        )
+    if "url" in fields:
+        try:
+            check_url(fields["url"], allow_http=settings.ENV["OUTBOUND_HTTP"], guard=vault.guard())
+        except BadUrl as error:
+            found.append(("url", error.sentence))
+    return found
+
+
+def _apply(subscription: Subscription, fields: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Set the fields on the row; (columns to save, changes for the audit).
+
+    Secret values only by their names.
+    """
+    changes: dict[str, Any] = audit.apply(
+        subscription, {name: fields[name] for name in PLAIN if name in fields}
+    )
+    columns = list(changes)
+    if "headers" in fields:
+        names = sorted(fields["headers"])
+        changes["headers"] = [subscription.header_names, names]
+        subscription.header_names = names
+        subscription.headers_sealed = vault.seal_map(
+            subscription=subscription.uid, part="headers", values=dict(fields["headers"])
+        )
+        columns += ["header_names", "headers_sealed"]
+    if "auth" in fields:
+        auth = dict(fields["auth"])
+        kind = auth.pop("kind")
+        changes["auth"] = [subscription.auth_kind, kind]
+        subscription.auth_kind = kind
+        subscription.auth_sealed = vault.seal_map(subscription=subscription.uid, part="auth", values=auth)
+        columns += ["auth_kind", "auth_sealed"]
+    return columns, changes
+
+
+SECRET_KINDS: Final = tuple(Secret.Kind.values)

@@ -1,0 +1,1 @@
+"""Tenants, environments, consumers, members, roles, API keys, limits and audit."""

@@ -1,0 +1,1 @@
+"""The tables of tenants, step by step."""

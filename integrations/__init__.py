@@ -1,0 +1,1 @@
+"""What each outside system speaks: a folder a vendor, pure Python, no Django."""
