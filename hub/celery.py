@@ -13,8 +13,10 @@ from celery import Celery
 django.setup()
 
 from hub.routing.worker import EngineStep
+from hub.wiring import SCHEDULE
 
 app: Any = Celery("hub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.conf.beat_schedule = SCHEDULE
 app.steps["worker"].add(EngineStep)

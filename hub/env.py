@@ -151,8 +151,6 @@ VARIABLES = (
     Variable(
         "CAPTURE_BYTES", "16384", _integer(0, 65536), "how much of an answer is kept for a failed attempt"
     ),
-    Variable("RETENTION_DAYS", "30", _integer(1, 3650), "how long events and attempts are kept"),
-    Variable("CAPTURE_RETENTION_DAYS", "7", _integer(1, 3650), "how long captured answers are kept"),
     Variable(
         "INGEST_PENDING",
         "4000",

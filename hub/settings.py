@@ -121,6 +121,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"SecretKindEnum": "hub.subscriptions.models.Secret.Kind"},
 }
 LOGGING_CONFIG = None
 

@@ -1,6 +1,6 @@
-"""`Authorization: Bearer tl_…`.
+"""`Authorization: Bearer tl_…`. Sets request.auth to the key's Scope and leaves request.user empty.
 
-Sets request.auth to the key's Scope, request.user to its row; cookies are never looked at.
+Cookies are never looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from rest_framework.request import Request
 from hub.api import request_ids
 from hub.core.clock import utcnow
 from hub.tenants.authentication import KeyRefused, TenantSuspended, authenticate
-from hub.tenants.models import ApiKey
 from hub.tenants.scoping import Scope
 
 CHALLENGE = 'Bearer realm="trunkline"'
@@ -23,7 +22,7 @@ CHALLENGE = 'Bearer realm="trunkline"'
 class KeyAuthentication(BaseAuthentication):
     """API keys for REST framework."""
 
-    def authenticate(self, request: Request) -> tuple[ApiKey, Scope] | None:
+    def authenticate(self, request: Request) -> tuple[None, Scope] | None:
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if not header:
             return None
@@ -31,7 +30,7 @@ class KeyAuthentication(BaseAuthentication):
         if scheme.lower() != "bearer":
             raise exceptions.AuthenticationFailed("Send the API key as: Authorization: Bearer tl_…")
         try:
-            return authenticate(
+            scope = authenticate(
                 text=text.strip(),
                 now=utcnow(),
                 ip=_ip(request.META.get("REMOTE_ADDR")),
@@ -41,6 +40,7 @@ class KeyAuthentication(BaseAuthentication):
             raise exceptions.AuthenticationFailed(str(refused)) from None
         except TenantSuspended as suspended:
             raise exceptions.PermissionDenied(str(suspended)) from None
+        return None, scope
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE

@@ -5,11 +5,11 @@ It never counts and never skips rows, so that page 1,000 costs what page 1 does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -54,7 +54,9 @@ def open_cursor(request: Request, *, name: str, scope: Scope) -> Any:
         raise bad_parameter("cursor", "is not one that this list gave out; begin without it") from None
 
 
-def page(request: Request, rows: QuerySet[Any], *, name: str, show: Callable[[Any], Any]) -> Response:
+def page(
+    request: Request, rows: QuerySet[Any], *, name: str, output: type[serializers.Serializer[Any]]
+) -> Response:
     """One page of the rows by descending id."""
     scope: Scope = request.auth
     limit = limit_of(request)
@@ -65,7 +67,7 @@ def page(request: Request, rows: QuerySet[Any], *, name: str, show: Callable[[An
     more = len(found) > limit
     found = found[:limit]
     cursor = seal_cursor(found[-1].id, name=name, scope=scope) if more else None
-    return Response({"data": [show(row) for row in found], "next_cursor": cursor, "has_more": more})
+    return Response({"data": output(found, many=True).data, "next_cursor": cursor, "has_more": more})
 
 
 def bad_parameter(name: str, detail: str) -> ProblemError:

@@ -57,7 +57,7 @@ _NAMES = "u(s, i, e, c, o, dp, tm, t, so, su, ci, ch, tr, ex, d"
 _HELD = "where (select count(*) from locked) > 0"
 _ROWS = f"{_SELECT}) {_NAMES}) {_HELD}"
 _LOCKED = "locked as materialized (select pg_advisory_xact_lock(7, h) from unnest(%(locks)b::int4[]) h)"
-_KEYS_GENERATION = "(select value from tenants_generation where name = 'keys')"
+_KEYS_GENERATION = "coalesce((select value from tenants_generation where name = 'keys'), 0)"
 
 PLAIN = f"""
 with {_LOCKED},

@@ -23,7 +23,7 @@ def body(
     extensions: str | None = None,
 ) -> bytes:
     """The bytes that are signed and sent. `timestamp`: when it happened (given) or was accepted, UTC."""
-    head = f'{{"id":"{text_id}","type":"{type}","timestamp":"{timestamp.strftime("%Y-%m-%dT%H:%M:%S.%f")}Z"'.encode()
+    head = f'{{"id":"{text_id}","type":"{type}","timestamp":"{timestamp.isoformat(timespec="microseconds")[:26]}Z"'.encode()
     if source is None and subject is None and extensions is None:
         return head + b',"data":' + data + b"}"
     parts = [head]

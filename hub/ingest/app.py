@@ -76,12 +76,12 @@ class IngestApp:
                 items = parse.decode_batch(body, bare=cloud)
                 self.intake.admit(key, len(items))
                 status, answer = _itemised(await self.intake.batch(key, headers, items, cloud=cloud))
-                head = [_JSON, key.bucket.policy, key.bucket.remaining()]
+                head = [_JSON, key.policy, (b"ratelimit", key.bucket.field().encode())]
             else:
                 self.intake.admit(key, 1)
                 accepted = await self.intake.one(key, headers, body)
                 status, answer = 202, b'{"id":"%s"}' % ids.encode("evt", accepted.id).encode()
-                head = [_JSON, key.bucket.policy, key.bucket.remaining()]
+                head = [_JSON, key.policy, (b"ratelimit", key.bucket.field().encode())]
                 if accepted.replayed:
                     head.append(_REPLAYED)
         except ProblemError as error:

@@ -15,12 +15,13 @@ from typing import Any
 import psycopg
 
 from hub.eventlog.connect import open_session
-from hub.ingest.limits import Bucket
+from hub.tenants.limits import DEFAULT_RATE, Bucket
 
 KEY = """
 select k.id, k.environment_id, e.shard, k.consumer_id, c.shard, k.scopes, extract(epoch from k.expires_at)::float8,
        coalesce(k.rate_limit, %(rate)s), k.uid
 from tenants_apikey k join tenants_environment e on e.id = k.environment_id
+join tenants_tenant t on t.id = e.tenant_id and not t.suspended
 left join tenants_consumer c on c.id = k.consumer_id
 where k.hash = %(hash)s and k.revoked_at is null and (c.id is null or c.deleted_at is null)"""
 CONSUMER = """
@@ -29,7 +30,6 @@ where environment_id = %(env)s and (uid = %(uid)s or public_id = %(uid)s) and de
 GENERATION = "select value from tenants_generation where name = 'keys'"
 USED = """update tenants_apikey k set last_used_at = to_timestamp(u.at) from unnest(%s::int4[], %s::float8[]) u(id, at)
 where k.id = u.id"""
-DEFAULT_RATE = 10_000
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +45,7 @@ class Key:
     may_write: bool
     expires_at: float | None
     bucket: Bucket
+    policy: tuple[bytes, bytes]
     used_at: float = 0.0
 
 
@@ -96,7 +97,8 @@ class Directory:
         id, env, env_shard, consumer, consumer_shard, scopes, expires_at, rate, uid = rows[0]
         bucket = self._bucket(f"key:{id}", float(rate))
         shard = env_shard if consumer is None else consumer_shard
-        key = Key(id, uid, digest, env, shard, consumer, "events:write" in scopes, expires_at, bucket)
+        policy = (b"ratelimit-policy", bucket.policy.encode())
+        key = Key(id, uid, digest, env, shard, consumer, "events:write" in scopes, expires_at, bucket, policy)
         if before == self.generation and len(self._keys) < 100_000:
             self._keys[token] = key
         return key
@@ -104,7 +106,9 @@ class Directory:
     def _bucket(self, name: str, rate: float) -> Bucket:
         bucket = self._buckets.get(name)
         if bucket is None or bucket.rate != rate:
-            bucket = self._buckets[name] = Bucket(rate)
+            bucket = self._buckets[name] = Bucket(
+                rate=rate, now=time.monotonic(), name=name.partition(":")[0]
+            )
         return bucket
 
     async def consumer(self, *, env: int, uid: str) -> Consumer | None:

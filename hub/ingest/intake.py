@@ -16,7 +16,7 @@ from hub.eventlog.append import NewEvent
 from hub.ingest import cloudevents, parse
 from hub.ingest.batcher import Batcher, Refused, Revoked, Unavailable
 from hub.ingest.directory import Consumer, Directory, Key
-from hub.ingest.limits import wait_header
+from hub.tenants.limits import retry_after
 
 Headers = Mapping[bytes, bytes]
 
@@ -84,7 +84,7 @@ class Intake:
             raise ProblemError(BUSY)
         if not self.batcher.available:
             raise ProblemError(BUSY)
-        wait = key.bucket.take(count, time.monotonic())
+        wait = key.bucket.take(now=time.monotonic(), count=count)
         if wait:
             raise _limited(wait, f"This key may send {key.bucket.rate:g} events a second.")
         key.used_at = time.time()
@@ -104,7 +104,7 @@ class Intake:
         if event.consumer is not None:
             found = await self._consumer(key, event.consumer)
             shard, consumer = found.shard, found.id
-            if found.bucket is not None and (wait := found.bucket.take(1, time.monotonic())):
+            if found.bucket is not None and (wait := found.bucket.take(now=time.monotonic())):
                 raise _limited(wait, f"This consumer may be sent {found.bucket.rate:g} events a second.")
         idem, digest = None, None
         if event.idempotency_key is not None or header_key is not None or event.id is not None:
@@ -236,7 +236,7 @@ class Intake:
 
 
 def _limited(wait: float, detail: str) -> ProblemError:
-    return ProblemError(problem("rate-limited", detail, headers={"Retry-After": wait_header(wait)}))
+    return ProblemError(problem("rate-limited", detail, headers={"Retry-After": retry_after(wait)}))
 
 
 def idempotency_key(value: bytes) -> str:

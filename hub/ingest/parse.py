@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,6 +25,10 @@ _CHANNEL = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _PATH = re.compile(r" - at `\$(.*)`$")
+_HALVES = re.compile(
+    rb"(?P<keep>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
+_T = TypeVar("_T")
 _types: dict[str, bool] = {}
 
 
@@ -74,14 +78,40 @@ def _shape_error(error: msgspec.ValidationError, members: tuple[str, ...]) -> Pr
     return invalid(pointer, _PATH.sub("", text) + ".")
 
 
+def _masked(raw: bytes) -> bytes | None:
+    """The same bytes with halves of surrogate pairs turned into U+0000, so that only the item that holds one is refused."""
+    if b"\\ud" not in raw and b"\\uD" not in raw:
+        return None
+
+    def mask(found: re.Match[bytes]) -> bytes:
+        return found[0] if found["keep"] is not None else b"\\u0000"
+
+    return _HALVES.sub(mask, raw)
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.Raw) -> _T:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        masked = _masked(bytes(raw))
+        if masked is None:
+            raise bad_json(error) from None
+    try:
+        return decoder.decode(masked)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise bad_json(error) from None
+
+
 def decode_event(raw: bytes | msgspec.Raw) -> EventIn:
     """One event, checked member by member. Raises ProblemError (400, 413, 422) with a pointer and a sentence."""
     try:
-        event = _event.decode(raw)
+        event = _decode(_event, raw)
     except msgspec.ValidationError as error:
         raise _shape_error(error, MEMBERS) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_json(error) from None
     check(event)
     return event
 
@@ -151,7 +181,8 @@ def _check_data(data: bytes) -> None:
         raise invalid("/data", f"data holds text that is no complete Unicode: {error}.") from None
     if _has_nul(data):
         raise invalid(
-            "/data", "data holds the control character U+0000, which databases can't store; remove it."
+            "/data",
+            "data holds the character U+0000, or half of a surrogate pair, which can't be stored; remove it.",
         )
 
 
@@ -170,11 +201,9 @@ def _has_nul(data: bytes) -> bool:
 def decode_batch(raw: bytes, *, bare: bool = False) -> list[msgspec.Raw]:
     """The items of a batch, each still to be decoded. `bare`: the body is the array itself (CloudEvents batch)."""
     try:
-        items = _array.decode(raw) if bare else _batch.decode(raw).events
+        items = _decode(_array, raw) if bare else _decode(_batch, raw).events
     except msgspec.ValidationError as error:
         raise _shape_error(error, ("events",)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise bad_json(error) from None
     if not 1 <= len(items) <= BATCH_EVENTS:
         raise invalid("/events", f"a batch has 1 to {BATCH_EVENTS} events; this one has {len(items)}.")
     return items

@@ -56,7 +56,7 @@ class Check:
 @lru_cache(maxsize=1)
 def wanted_migrations() -> frozenset[tuple[str, str]]:
     """All that this version of the code brings; reads the files once."""
-    return frozenset(MigrationLoader(None, ignore_no_initial=True).disk_migrations)
+    return frozenset(MigrationLoader(None).disk_migrations)
 
 
 def database_checks(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Check]:

@@ -144,7 +144,7 @@ def of_lag(rows: Rows) -> Metrics:
 
 
 def of_breakers(rows: Rows) -> Metrics:
-    found = dict(rows)
+    found: dict[str, int] = {state: count for state, count in rows}
     return [
         Sample("breakers", "gauge", "Subscriptions by the last recorded state of their circuit breaker (closed left out).",
                found.get(state, 0), (("state", state),))
@@ -192,7 +192,7 @@ def measure(*, clock: Callable[[], float] = time.monotonic) -> Metrics:
     until = clock() + ALTOGETHER_S
     failed = dict.fromkeys((name for name, _, _ in MEASURES), 1)
     try:
-        with session(name="metrics", **PLANS) as connection:
+        with session(name="metrics", options=PLANS) as connection:
             for name, sql, read in MEASURES:
                 if clock() > until:
                     logger.warning("the measure %s was left out: the others took too long", name)

@@ -13,12 +13,15 @@ class Session(Protocol):
     ) -> Any: ...
 
 
+# Rows are locked before counters, as every service does, so that the two never deadlock.
 DISABLE = """
-with g as (insert into tenants_generation as g (name, value) values ('subscriptions', 1)
-           on conflict (name) do update set value = g.value + 1 returning value),
- s as (update subscriptions_subscription set state = 'disabled', state_reason = %(reason)s, state_since = now(),
+with l as materialized (select id from subscriptions_subscription
+         where id = %(id)s and state <> 'disabled' and deleted_at is null for no key update),
+ g as (insert into tenants_generation as g (name, value) select 'subscriptions', 1 from l
+       on conflict (name) do update set value = g.value + 1 returning value),
+ s as (update subscriptions_subscription x set state = 'disabled', state_reason = %(reason)s, state_since = now(),
          version = version + 1, generation = (select value from g), updated_at = now()
-       where id = %(id)s and state <> 'disabled' and deleted_at is null returning id, uid, environment_id)
+       from l where x.id = l.id returning x.id, x.uid, x.environment_id)
 insert into tenants_auditentry (uid, tenant_id, environment_id, actor_kind, actor, action, target_kind, target, changes)
 select %(audit)s, e.tenant_id, s.environment_id, 'system', 'engine', 'subscription.disabled', 'subscription', s.uid,
        jsonb_build_object('state', jsonb_build_array('active', 'disabled'), 'reason', %(reason)s::text)

@@ -14,7 +14,7 @@ DEFAULT_RATE: Final = 10_000
 class Bucket:
     """`rate` requests a second on average, at most one second's worth at once. `now` is monotonic seconds."""
 
-    __slots__ = ("at", "name", "policy", "rate", "tokens")
+    __slots__ = ("at", "granted", "name", "policy", "rate", "tokens")
 
     def __init__(self, *, rate: float, now: float, name: str = "key") -> None:
         if rate <= 0:
@@ -23,6 +23,8 @@ class Bucket:
         self.tokens = self.size
         self.at = now
         self.name = name
+        # What other processes were not told of yet.
+        self.granted = 0
         self.policy = f'"{name}";q={int(self.size)};w=1'
         """The RateLimit-Policy field: quota q in a window of w seconds."""
 
@@ -44,6 +46,7 @@ class Bucket:
         # A hair of float error must not refuse what has been waited for exactly.
         if tokens >= needed - 1e-9:
             self.tokens = tokens - count
+            self.granted += count
             return 0.0
         self.tokens = tokens
         return (needed - tokens) / self.rate

@@ -52,4 +52,4 @@ class AuditView(HubView):
             if name in request.query_params
         }
         rows = self.scope.audit().filter(**asked)
-        return pagination.page(request, rows, name="audit", show=lambda row: self.Output(row).data)
+        return pagination.page(request, rows, name="audit", output=self.Output)

@@ -71,7 +71,7 @@ class ConsumersView(HubView):
         rows = self.scope.consumers()
         if "uid" in request.query_params:
             rows = rows.filter(uid=request.query_params["uid"])
-        return pagination.page(request, rows, name="consumers", show=lambda row: Output(row).data)
+        return pagination.page(request, rows, name="consumers", output=Output)
 
     @extend_schema(operation_id="consumers_create", request=Input, responses={201: Output})
     @idempotent

@@ -87,7 +87,7 @@ class KeysView(HubView):
         rows = self.scope.keys().select_related("consumer")
         if "consumer" in request.query_params:
             rows = rows.filter(consumer=self.scope.consumer(request.query_params["consumer"]))
-        return pagination.page(request, rows, name="keys", show=lambda row: Output(row).data)
+        return pagination.page(request, rows, name="keys", output=Output)
 
     @extend_schema(operation_id="keys_create", request=NewInput, responses={201: Created})
     @idempotent

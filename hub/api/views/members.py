@@ -46,7 +46,7 @@ class MembersView(HubView):
     @extend_schema(operation_id="members_list", responses=page_of(Output))
     def get(self, request: Request) -> Response:
         rows = self.scope.members().select_related("user")
-        return pagination.page(request, rows, name="members", show=lambda row: Output(row).data)
+        return pagination.page(request, rows, name="members", output=Output)
 
     @extend_schema(operation_id="members_add", request=Input, responses={201: Output})
     @idempotent

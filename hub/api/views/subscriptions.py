@@ -45,7 +45,7 @@ class SubscriptionsView(HubView):
             if asked["state"] not in _STATES:
                 raise pagination.bad_parameter("state", f"must be one of {', '.join(_STATES)}")
             rows = rows.filter(state=asked["state"])
-        return pagination.page(request, rows, name="subscriptions", show=lambda row: Output(row).data)
+        return pagination.page(request, rows, name="subscriptions", output=Output)
 
     @extend_schema(operation_id="subscriptions_create", request=NewInput, responses={201: Created})
     @idempotent

@@ -29,4 +29,7 @@ def bump(name: str) -> int:
             " ON CONFLICT (name) DO UPDATE SET value = g.value + 1 RETURNING value",
             [name],
         )
-        return int(cursor.fetchone()[0])
+        value = int(cursor.fetchone()[0])
+        # Engines hear of it as soon as it is committed, rather than with the next event.
+        cursor.execute("SELECT pg_notify('hub_changes', %s)", [name])
+        return value

@@ -1,0 +1,144 @@
+"""Looks at the hub's own tables: migrations, partitions, guards, engines, and whether every secret can be
+opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import psycopg
+
+from hub.core.sealing import SealError
+from hub.eventlog.partitions import AHEAD_DAYS, LEAST_AHEAD_DAYS
+from hub.ops.doctor.database import Connection, row
+from hub.ops.doctor.finding import Finding, fail, ok, warn
+from hub.ops.health import ENGINE_SILENT_S, PARENTS, database_checks
+from hub.ops.session import session
+from hub.routing.ownership import SHARD_LOCK, SHARDS
+from hub.subscriptions import vault
+from hub.subscriptions.models import Secret, Subscription
+
+SAMPLE = 500
+FACTS = ("event", "attempt", "routed")
+
+DAYS = """
+select current_date, p.parent, array_agg(to_date(right(c.relname, 8), 'YYYYMMDD') order by c.relname)
+         filter (where c.relname is not null)
+from unnest(%(parents)s::text[]) p(parent)
+left join pg_inherits i on i.inhparent = to_regclass(p.parent) and not i.inhdetachpending
+left join pg_class c on c.oid = i.inhrelid group by p.parent"""
+# (table, trigger) that should be there and are not, or are off.
+UNGUARDED = """
+with wanted(rel, name) as (
+  select t::regclass, n from unnest(array['event', 'attempt', 'routed', 'breaker_fact']) t,
+                             unnest(array['append_only', 'append_only_truncate']) n
+  union all
+  select i.inhrelid::regclass, n from unnest(%(facts)s::text[]) t join pg_inherits i on i.inhparent = t::regclass,
+                             unnest(array['append_only', 'append_only_truncate']) n
+  union all
+  select 'tenants_auditentry'::regclass, n from unnest(array['audit_rows_stay', 'audit_table_stays']) n)
+select w.rel::text, w.name from wanted w where not exists (
+  select from pg_trigger g where g.tgrelid = w.rel and g.tgname = w.name and g.tgenabled in ('O', 'A'))
+order by 1, 2"""
+OWNED = f"""
+select count(distinct objid) from pg_locks
+where locktype = 'advisory' and granted and objsubid = 2 and classid = {SHARD_LOCK}
+and database = (select oid from pg_database where datname = current_database())"""
+ALIVE = f"""
+select count(*) filter (where at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds') from engine_status"""
+
+
+def partitions(*, today: date, days: Mapping[str, Sequence[date]]) -> Iterator[Finding]:
+    """Pure. `days`: of each partitioned table, ascending."""
+    for parent, there in sorted(days.items()):
+        have = set(there)
+        ahead = 0
+        while today + timedelta(days=ahead + 1) in have:
+            ahead += 1
+        holes = [str(a + timedelta(days=1)) for a, b in zip(there, there[1:], strict=False) if b - a > timedelta(days=1)]
+        name, make = f"{parent} days", "Start a worker: its engine makes partitions every ten minutes."
+        if today not in have:
+            yield fail(name, "none for today: nothing can be written", make)
+        elif ahead < LEAST_AHEAD_DAYS:
+            yield fail(name, f"{ahead} days ahead", make)
+        elif holes:
+            yield warn(name, f"days are missing from {', '.join(holes[:3])} on", "Restore them if they held data; else ignore.")
+        elif ahead < AHEAD_DAYS // 2:
+            yield warn(name, f"{ahead} days ahead instead of {AHEAD_DAYS}", make)
+        else:
+            yield ok(name, f"{len(there)} partitions, {ahead} days ahead")
+
+
+def guards(missing: Sequence[tuple[str, str]]) -> Finding:
+    """Pure. `missing`: (table, trigger)."""
+    if not missing:
+        return ok("append-only", "every table of facts is guarded")
+    shown = ", ".join(f"{trigger} on {table}" for table, trigger in missing[:3])
+    return fail(
+        "append-only", f"{len(missing)} guards are missing or off: {shown}",
+        "As the owner: alter table … enable trigger …, or create it again as hub_guard() does.",
+    )  # fmt: skip
+
+
+def engines(*, alive: int, owned: int) -> Finding:
+    """Pure."""
+    if not alive:
+        return fail("engine", "none is alive: events are kept but not delivered",
+                    "Start a worker: celery -A hub.celery worker --pool threads (and ENGINE=true).")  # fmt: skip
+    if owned < SHARDS:
+        return fail("engine", f"{owned} of {SHARDS} shards are owned by {alive} engines",
+                    "Wait 12 s and look again; if it stays, read the worker's log.")  # fmt: skip
+    return ok("engine", f"{alive} alive, all {SHARDS} shards owned")
+
+
+def sealed(*, sample: int = SAMPLE) -> Finding:
+    """Opens the newest and the oldest stored secrets."""
+    opened = 0
+    errors: dict[str, int] = {}
+    half = sample // 2
+    secrets = Secret.objects.filter(subscription__deleted_at=None).select_related("subscription")
+    for secret in {s.pk: s for s in [*secrets.order_by("-pk")[:half], *secrets.order_by("pk")[:half]]}.values():
+        try:
+            vault.open_secret(subscription=secret.subscription.uid, sealed=secret.sealed)
+            opened += 1
+        except SealError as error:
+            errors[str(error)] = errors.get(str(error), 0) + 1
+    rows = Subscription.objects.filter(deleted_at=None).exclude(headers_sealed=None, auth_sealed=None)
+    for subscription in rows.order_by("-pk")[:sample]:
+        for part, value in (("headers", subscription.headers_sealed), ("auth", subscription.auth_sealed)):
+            try:
+                vault.open_map(subscription=subscription.uid, part=part, sealed=value)
+                opened += value is not None
+            except SealError as error:
+                errors[str(error)] = errors.get(str(error), 0) + 1
+    if errors:
+        worst = max(errors, key=lambda text: errors[text])
+        return fail("sealing", f"{sum(errors.values())} of {opened + sum(errors.values())} secrets can't be opened: {worst}",
+                    "Put the key that sealed them back into SEALING_KEYS, behind the first.")  # fmt: skip
+    return ok("sealing", f"{opened} stored secrets opened")
+
+
+def look() -> Iterator[Finding]:
+    """All of it, as far as the tables are there. Raises psycopg.Error."""
+    with session(name="doctor", statement_s=10) as connection:
+        try:
+            migrated = next(check for check in database_checks(connection) if check.name == "migrations")
+        except psycopg.errors.UndefinedTable:
+            yield fail("migrations", "the tables are not there", "Run `manage.py prepare`.")
+            return
+        if not migrated.ok:
+            yield fail("migrations", migrated.detail, migrated.do)
+            return
+        yield ok("migrations", migrated.detail)
+        yield from _tables(connection)
+    yield sealed()
+
+
+def _tables(connection: Connection) -> Iterator[Finding]:
+    rows = connection.execute(DAYS, {"parents": list(PARENTS)}).fetchall()
+    yield from partitions(today=rows[0][0], days={parent: days or [] for _, parent, days in rows})
+    missing: list[tuple[Any, ...]] = connection.execute(UNGUARDED, {"facts": list(FACTS)}).fetchall()
+    yield guards([(table, trigger) for table, trigger in missing])
+    yield engines(alive=row(connection, ALIVE)[0], owned=row(connection, OWNED)[0])
