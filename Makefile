@@ -18,3 +18,9 @@ test: $(STAMP)
 
 check: $(STAMP)
 	@.ci/check
+
+bench: $(STAMP)
+	@$(PY) -W ignore -m bench
+
+drill: $(STAMP)
+	@$(PY) -W ignore -m bench.drill

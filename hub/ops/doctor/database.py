@@ -17,7 +17,9 @@ from hub.ops.session import session
 OLDEST_VERSION = 15
 SKEW_WARN_S = 1.0
 SKEW_FAIL_S = 60.0
-PROXY_DO = "Point DATABASE_URL at PostgreSQL itself, or at a proxy in session mode: locks and LISTEN need a session."
+PROXY_DO = (
+    "Point DATABASE_URL at PostgreSQL itself, or at a proxy in session mode: locks and LISTEN need a session."
+)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -52,7 +54,9 @@ def settings(
         yield fail("PostgreSQL", "is a standby that takes no writes", "Point DATABASE_URL at the primary.")
     if encoding != "UTF8":
         yield fail("encoding", f"the database is in {encoding}", "Create the database with ENCODING 'UTF8'.")
-    unsafe = [f"{name}=off" for name, value in (("fsync", fsync), ("full_page_writes", pages)) if value == "off"]
+    unsafe = [
+        f"{name}=off" for name, value in (("fsync", fsync), ("full_page_writes", pages)) if value == "off"
+    ]
     if commit == "off":
         unsafe.append("synchronous_commit=off")
     if unsafe:
@@ -86,8 +90,7 @@ def clock(*, ahead_s: float) -> Finding:
 
 
 def proxy(first: Connection, second: Connection) -> Finding:
-    """Finds a proxy that gives each transaction another server session, even when only one is idle behind it.
-    """
+    """Finds a proxy that gives each transaction another server session, even when only one is idle behind it."""
     (before,) = row(first, PID)
     with second.transaction():
         # While this transaction holds a server session, a pooler can't give the same one to the first.

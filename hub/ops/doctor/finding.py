@@ -19,8 +19,8 @@ class Finding:
     do: str = ""
 
     def text(self) -> str:
-        line = f"{self.level:<4}  {self.name:<12}  {self.detail}"
-        return f"{line}\n{'':20}→ {self.do}" if self.do else line
+        line = f"{self.level:<4}  {self.name:<13}  {self.detail}"
+        return f"{line}\n{'':21}→ {self.do}" if self.do else line
 
 
 def ok(name: str, detail: str) -> Finding:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -57,14 +58,18 @@ def partitions(*, today: date, days: Mapping[str, Sequence[date]]) -> Iterator[F
         ahead = 0
         while today + timedelta(days=ahead + 1) in have:
             ahead += 1
-        holes = [str(a + timedelta(days=1)) for a, b in zip(there, there[1:], strict=False) if b - a > timedelta(days=1)]
+        holes = [str(a + timedelta(days=1)) for a, b in pairwise(there) if b - a > timedelta(days=1)]
         name, make = f"{parent} days", "Start a worker: its engine makes partitions every ten minutes."
         if today not in have:
             yield fail(name, "none for today: nothing can be written", make)
         elif ahead < LEAST_AHEAD_DAYS:
             yield fail(name, f"{ahead} days ahead", make)
         elif holes:
-            yield warn(name, f"days are missing from {', '.join(holes[:3])} on", "Restore them if they held data; else ignore.")
+            yield warn(
+                name,
+                f"days are missing from {', '.join(holes[:3])} on",
+                "Restore them if they held data; else ignore.",
+            )
         elif ahead < AHEAD_DAYS // 2:
             yield warn(name, f"{ahead} days ahead instead of {AHEAD_DAYS}", make)
         else:
@@ -99,7 +104,9 @@ def sealed(*, sample: int = SAMPLE) -> Finding:
     errors: dict[str, int] = {}
     half = sample // 2
     secrets = Secret.objects.filter(subscription__deleted_at=None).select_related("subscription")
-    for secret in {s.pk: s for s in [*secrets.order_by("-pk")[:half], *secrets.order_by("pk")[:half]]}.values():
+    for secret in {
+        s.pk: s for s in [*secrets.order_by("-pk")[:half], *secrets.order_by("pk")[:half]]
+    }.values():
         try:
             vault.open_secret(subscription=secret.subscription.uid, sealed=secret.sealed)
             opened += 1

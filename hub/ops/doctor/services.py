@@ -7,7 +7,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import redis
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from hub.ops.doctor.finding import Finding, fail, ok, warn
@@ -28,10 +28,13 @@ def place(url: str) -> str:
 def cache(url: str) -> Finding:
     """REDIS_URL."""
     if not url:
-        return fail("redis", "REDIS_URL is empty", "Set REDIS_URL, or start with `make run`, which brings its own.")
+        return fail(
+            "redis", "REDIS_URL is empty", "Set REDIS_URL, or start with `make run`, which brings its own."
+        )
     client = redis.Redis.from_url(url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S)
     try:
-        info = client.info("server") | client.info("memory")
+        info = dict(client.info("server"))  # type: ignore[arg-type]
+        info |= dict(client.info("memory"))  # type: ignore[arg-type]
     except redis.RedisError as error:
         return fail("redis", f"{place(url)} does not answer: {error}", "Start it, or mend REDIS_URL.")
     finally:
@@ -48,9 +51,15 @@ def cache(url: str) -> Finding:
 def broker(url: str) -> Finding:
     """CELERY_BROKER_URL. Also true of AMQP."""
     try:
-        with Connection(url, connect_timeout=WAIT_S, transport_options={"socket_connect_timeout": WAIT_S}) as connection:
+        with Connection(  # type: ignore[no-untyped-call]
+            url, connect_timeout=WAIT_S, transport_options={"socket_connect_timeout": WAIT_S}
+        ) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=WAIT_S)
             connection.default_channel.close()
     except (OperationalError, OSError, KeyError, ImportError) as error:
-        return fail("broker", f"{place(url)} does not answer: {error}", "Start it, or mend CELERY_BROKER_URL (or REDIS_URL).")
+        return fail(
+            "broker",
+            f"{place(url)} does not answer: {error}",
+            "Start it, or mend CELERY_BROKER_URL (or REDIS_URL).",
+        )
     return ok("broker", place(url))

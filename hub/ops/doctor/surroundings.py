@@ -22,7 +22,9 @@ def keys(values: Mapping[str, Any]) -> list[Finding]:
     found = []
     if len(values["SECRET_KEY"]) < 50 or len(set(values["SECRET_KEY"])) < 5:
         make = "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
-        found.append(warn("SECRET_KEY", "is shorter than 50 characters, or hardly random", f"Set one made by {make}."))
+        found.append(
+            warn("SECRET_KEY", "is shorter than 50 characters, or hardly random", f"Set one made by {make}.")
+        )
     try:
         ring = Keyring.from_text(values["SEALING_KEYS"])
         found.append(ok("SEALING_KEYS", f"{len(ring.keys)} keys, {ring.current!r} seals"))

@@ -251,7 +251,9 @@ def _requeues(look: _Look) -> Finding:
 def _orphans(look: _Look) -> Finding:
     rows = look.all(sql.ORPHANS)
     examples = [f"subscription {sub}: {waits} rows" for _, sub, waits in rows]
-    return Finding("orphans", "nothing waits for a subscription that has ended", rows[0][0] if rows else 0, examples)
+    return Finding(
+        "orphans", "nothing waits for a subscription that has ended", rows[0][0] if rows else 0, examples
+    )
 
 
 def _delivery(event: Any, sub: int, run: int) -> str:

@@ -51,6 +51,8 @@ class Command(BaseCommand):
             try:
                 yield from hub_state.look()
             except psycopg.Error as error:
-                yield fail("tables", str(error).strip(), "Look into PostgreSQL's log, and run `manage.py prepare`.")
+                yield fail(
+                    "tables", str(error).strip(), "Look into PostgreSQL's log, and run `manage.py prepare`."
+                )
         yield services.cache(settings.REDIS_URL)
         yield services.broker(settings.CELERY_BROKER_URL)

@@ -1,0 +1,136 @@
+"""The faults: what is done to the hub, and how one knows that the part is back. Each is seeded by the caller's random."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import resource
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+import redis
+
+from bench.drill.patient import Patient
+
+Fault = Callable[[Patient, random.Random], Awaitable[float]]
+"""Does it and waits until the part is back; returns the loop's monotonic time of that."""
+
+PARTS = ("web", "worker", "beat", "valkey", "postgres")
+BACK_WITHIN_S = 60
+
+
+async def _back(patient: Patient, name: str, old: int) -> None:
+    until = time.monotonic() + BACK_WITHIN_S
+    while time.monotonic() < until:
+        process = patient.child(name)
+        fresh = process is not None and process.pid != old
+        if fresh and (name != "postgres" or await asyncio.to_thread(patient.answers)):
+            return
+        await asyncio.sleep(0.02)
+    raise RuntimeError(f"{name} did not come back within {BACK_WITHIN_S} s")
+
+
+def kill(name: str) -> Fault:
+    """kill -9; the supervisor starts it again."""
+
+    async def fault(patient: Patient, rng: random.Random) -> float:
+        await asyncio.sleep(rng.uniform(0, 0.3))
+        process = patient.child(name)
+        assert process is not None, f"{name} does not run"
+        process.send_signal(signal.SIGKILL)
+        await _back(patient, name, process.pid)
+        return time.monotonic()
+
+    return fault
+
+
+async def kill_all(patient: Patient, rng: random.Random) -> float:
+    """kill -9 of every part within a moment."""
+    await asyncio.sleep(rng.uniform(0, 0.3))
+    processes = {name: process for name in PARTS if (process := patient.child(name)) is not None}
+    names = list(processes)
+    rng.shuffle(names)
+    for name in names:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            processes[name].send_signal(signal.SIGKILL)
+    for name in names:
+        await _back(patient, name, processes[name].pid)
+    return time.monotonic()
+
+
+def freeze(name: str, seconds: float) -> Fault:
+    """SIGSTOP of it and its children, SIGCONT later."""
+
+    async def fault(patient: Patient, rng: random.Random) -> float:
+        await asyncio.sleep(rng.uniform(0, 0.3))
+        family = patient.family(name)
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            for process in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+        return time.monotonic()
+
+    return fault
+
+
+async def cut(patient: Patient, rng: random.Random) -> float:
+    """Every database session of the hub is ended by the server, three times in a row."""
+    for _ in range(3):
+        await asyncio.to_thread(
+            patient.rows,
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'trunkline%%'",
+        )
+        await asyncio.sleep(rng.uniform(0.05, 0.5))
+    return time.monotonic()
+
+
+async def flush(patient: Patient, rng: random.Random) -> float:
+    """Valkey forgets everything."""
+    await asyncio.sleep(rng.uniform(0, 0.3))
+    client = redis.from_url(patient.env["REDIS_URL"])  # type: ignore[no-untyped-call]
+    await asyncio.to_thread(client.flushall)
+    client.close()
+    return time.monotonic()
+
+
+def disk_full(seconds: float) -> Fault:
+    """No file of PostgreSQL may grow past a little more than the log's partition has now (RLIMIT_FSIZE)."""
+
+    async def fault(patient: Patient, rng: random.Random) -> float:
+        size = patient.rows("select pg_relation_size('event_' || to_char(current_date, 'YYYYMMDD'))")[0][0]
+        limit = max(17 * 1024 * 1024, size + rng.randrange(64, 256) * 1024)
+        for process in patient.family("postgres"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.rlimit(psutil.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        await asyncio.sleep(seconds)
+        process = patient.child("postgres")
+        for process in patient.family("postgres"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        until = time.monotonic() + BACK_WITHIN_S
+        while not await asyncio.to_thread(patient.answers) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        return time.monotonic()
+
+    return fault
+
+
+def clock(file: Path, seconds: float) -> Fault:
+    """The clock of web, worker and beat jumps an hour, forth or back, and returns (libfaketime reads the file)."""
+
+    async def fault(patient: Patient, rng: random.Random) -> float:
+        file.write_text(rng.choice(("+3600s", "-3600s")))
+        await asyncio.sleep(seconds)
+        file.write_text("+0s")
+        return time.monotonic()
+
+    return fault
