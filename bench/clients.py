@@ -69,11 +69,11 @@ class Clients:
     def run(self, until_ns: int) -> None:
         """Until that time, or until `stopped`."""
         poll, clients, timers = self._poll.poll, self._clients, self._timers
-        while not self.stopped:
+        while True:
             now = _now()
             while timers and timers[0][0] <= now:
                 heapq.heappop(timers)[2](now)
-            if now >= until_ns:
+            if now >= until_ns or self.stopped:
                 return
             until = min(timers[0][0], until_ns) if timers else until_ns
             for descriptor, kind in poll(max(until - _now(), 0) / 1e9, 256):

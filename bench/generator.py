@@ -82,7 +82,8 @@ class Load:
             "cpu_us_a_request": round(used / max(requests, 1) * 1e6, 1),
         }
 
-    def ended(self) -> None:
+    def ended(self, source: Source) -> None:
+        self.clients.close(source)
         self.active -= 1
         if not self.active:
             self.clients.stopped = True
@@ -100,7 +101,7 @@ class Source(Client):
     def next(self, now: int) -> None:
         load = self.load
         if now >= load.until_ns or not load.left:
-            load.ended()
+            load.ended(self)
             return
         if load.interval_ns:
             if self.due_ns > now:
@@ -113,8 +114,10 @@ class Source(Client):
 
     def _due(self, now: int) -> None:
         load = self.load
-        if now >= load.until_ns or not load.left or self.socket.fileno() < 0:
-            load.ended()
+        if self.socket.fileno() < 0:
+            return
+        if now >= load.until_ns or not load.left:
+            load.ended(self)
         else:
             # A timer's own lateness is the generator's and not the hub's.
             self._send(now)
@@ -140,15 +143,13 @@ class Source(Client):
         self.next(now)
 
     def _again(self, now: int) -> None:
-        if self.socket.fileno() < 0:
-            self.load.ended()
-        else:
+        if self.socket.fileno() >= 0:
             self.next(now)
 
     def lost(self) -> None:
         # A server that hangs up is a fault of its own here: it is told, and not smoothed over by connecting again.
         self.load.statuses["lost"] += 1
-        self.load.ended()
+        self.load.ended(self)
 
 
 def _cpu_s() -> float:

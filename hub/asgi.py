@@ -14,8 +14,15 @@ from django.core.asgi import get_asgi_application
 _django = get_asgi_application()
 
 from hub.ingest.app import PATHS, IngestApp, Receive, Scope, Send, lifespan
+from hub.ingest.protocol import IngestProtocol
 
 ingest = IngestApp()
+
+
+class Protocol(IngestProtocol):
+    """What the web server speaks (`--http hub.asgi:Protocol`)."""
+
+    ingest = ingest
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

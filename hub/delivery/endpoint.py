@@ -62,7 +62,10 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         self.suffix = ids.subscription_suffix(self.id)
-        self.policy = Policy(tuple(DEFAULT_RETRY_SCHEDULE_S if self.retry_schedule is None else self.retry_schedule), self.max_age_s)
+        self.policy = Policy(
+            tuple(DEFAULT_RETRY_SCHEDULE_S if self.retry_schedule is None else self.retry_schedule),
+            self.max_age_s,
+        )
 
     @property
     def routed(self) -> bool:

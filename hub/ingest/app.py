@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -29,7 +30,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 EVENTS = "/api/v1/events"
 BATCH = "/api/v1/events/batch"
-PATHS = frozenset((EVENTS, BATCH))
+LIMITS = {EVENTS: parse.EVENT_BYTES + 16_384, BATCH: parse.BATCH_BYTES}
+PATHS = frozenset(LIMITS)
 _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotent-replayed", b"true")
 
@@ -63,42 +65,63 @@ class IngestApp:
             except psycopg.Error as error:
                 logger.warning("last use of keys was not noted: %s", str(error).strip())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        batch = scope["path"] == BATCH
+    async def answer(self, path: str, query: bytes, headers: dict[bytes, bytes], body: bytes) -> Answer:
+        """What a request gets, whatever server read it. Never raises."""
         try:
-            if scope["query_string"]:
+            if query:
                 raise ProblemError(problem("unknown-parameter", "This address takes no query parameters."))
-            key = await self.intake.authenticate(headers)
-            body = await _read(receive, headers, parse.BATCH_BYTES if batch else parse.EVENT_BYTES + 16_384)
-            if batch:
+            intake = self.intake
+            key = await intake.authenticate(headers)
+            if path == BATCH:
                 cloud = headers.get(b"content-type", b"").startswith(cloudevents.BATCHED)
                 items = parse.decode_batch(body, bare=cloud)
-                self.intake.admit(key, len(items))
-                status, answer = _itemised(await self.intake.batch(key, headers, items, cloud=cloud))
-                head = [_JSON, key.policy, (b"ratelimit", key.bucket.field().encode())]
+                intake.admit(key, len(items))
+                status, answer = _itemised(await intake.batch(key, headers, items, cloud=cloud))
+                replayed = False
             else:
-                self.intake.admit(key, 1)
-                accepted = await self.intake.one(key, headers, body)
+                intake.admit(key, 1)
+                accepted = await intake.one(key, headers, body)
                 status, answer = 202, b'{"id":"%s"}' % ids.encode("evt", accepted.id).encode()
-                head = [_JSON, key.policy, (b"ratelimit", key.bucket.field().encode())]
-                if accepted.replayed:
-                    head.append(_REPLAYED)
+                replayed = accepted.replayed
         except ProblemError as error:
-            self.intake.refused += 1
-            await refuse(send, error, headers.get(b"x-request-id"))
-            return
-        except ClientGone:
-            return
+            return self._refusal(error, headers)
         except Exception:
             logger.exception("taking an event failed")
-            await refuse(
-                send, ProblemError(problem("internal", "Nothing is known to be stored; send it again.")), None
+            return self._refusal(
+                ProblemError(problem("internal", "Nothing is known to be stored; send it again.")), headers
             )
+        head = [_JSON, key.policy, (b"ratelimit", key.bucket.field().encode())]
+        if replayed:
+            head.append(_REPLAYED)
+        return Answer(status, head, answer)
+
+    def _refusal(self, error: ProblemError, headers: dict[bytes, bytes]) -> Answer:
+        self.intake.refused += 1
+        return refusal(error, headers.get(b"x-request-id"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Through ASGI: what the protocol left to the server (chunked bodies, other framings)."""
+        headers = dict(scope["headers"])
+        try:
+            body = await _read(receive, headers, LIMITS[scope["path"]])
+        except ClientGone:
             return
-        head.append((b"content-length", b"%d" % len(answer)))
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": answer})
+        except ProblemError as error:
+            answer = self._refusal(error, headers)
+        else:
+            answer = await self.answer(scope["path"], scope["query_string"], headers, body)
+        head = [*answer.head, (b"content-length", b"%d" % len(answer.body))]
+        await send({"type": "http.response.start", "status": answer.status, "headers": head})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers without content-length, body."""
+
+    status: int
+    head: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 class ClientGone(Exception):
@@ -152,19 +175,13 @@ def _itemised(outcomes: list[Any]) -> tuple[int, bytes]:
     return (202 if accepted else 422), answer
 
 
-async def refuse(send: Send, error: ProblemError, request_id: bytes | None) -> None:
-    """Answer with the problem document."""
+def refusal(error: ProblemError, request_id: bytes | None) -> Answer:
+    """The problem document."""
     given = (request_id or b"").decode("latin-1")
     name = given if 0 < len(given) <= 128 and given.isascii() and given.isprintable() else ids.new_id("req")
-    body = error.problem.json(name)
-    head = [
-        (b"content-type", CONTENT_TYPE.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", name.encode()),
-    ]
+    head = [(b"content-type", CONTENT_TYPE.encode()), (b"x-request-id", name.encode())]
     head += [(key.lower().encode(), value.encode("latin-1")) for key, value in error.problem.headers.items()]
-    await send({"type": "http.response.start", "status": error.problem.status, "headers": head})
-    await send({"type": "http.response.body", "body": body})
+    return Answer(error.problem.status, head, error.problem.json(name))
 
 
 async def lifespan(app: IngestApp, receive: Receive, send: Send) -> None:
