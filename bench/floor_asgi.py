@@ -14,7 +14,9 @@ _BODY = {"type": "http.response.body", "body": b'{"id":"evt_00000000000000000000
 
 
 async def application(
-    scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Callable[[Any], Awaitable[None]]
+    scope: dict[str, Any],
+    receive: Callable[[], Awaitable[dict[str, Any]]],
+    send: Callable[[Any], Awaitable[None]],
 ) -> None:
     """202 to everything, after the body was read."""
     if scope["type"] != "http":

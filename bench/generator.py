@@ -31,7 +31,9 @@ class Load:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.batch: int = options.batch
-        self.interval_ns = int(1e9 * options.connections * options.batch / options.rate) if options.rate else 0
+        self.interval_ns = (
+            int(1e9 * options.connections * options.batch / options.rate) if options.rate else 0
+        )
         self.statuses: Counter[str] = Counter()
         self.accepted = self.good = 0
         self.latencies = array("q")
@@ -50,7 +52,9 @@ class Load:
         sources = []
         for index in range(o.connections):
             key = keys[index % len(keys)]
-            sources.append(Source(self, template(shape=shape, host=self.host, key=key, name=index, random=pads)))
+            sources.append(
+                Source(self, template(shape=shape, host=self.host, key=key, name=index, random=pads))
+            )
             self.clients.open(sources[-1])
         cpu = _cpu_s()
         begun = _now()
@@ -164,9 +168,13 @@ def main() -> None:
     parser.add_argument("--type", default="bench.event")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--warmup", type=float, default=0, help="seconds before that, which are sent and not measured")
+    parser.add_argument(
+        "--warmup", type=float, default=0, help="seconds before that, which are sent and not measured"
+    )
     parser.add_argument("--count", type=int, default=0, help="events at most, rounded up to whole batches")
-    parser.add_argument("--rate", type=float, default=0, help="events a second; 0: as fast as they are answered")
+    parser.add_argument(
+        "--rate", type=float, default=0, help="events a second; 0: as fast as they are answered"
+    )
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--body", type=int, default=1024, help="bytes of one event, everything in it")
     parser.add_argument("--idempotency", action="store_true")

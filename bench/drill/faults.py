@@ -103,19 +103,14 @@ async def flush(patient: Patient, rng: random.Random) -> float:
 
 
 def disk_full(seconds: float) -> Fault:
-    """No file of PostgreSQL may grow past a little more than the log's partition has now (RLIMIT_FSIZE)."""
+    """No file of PostgreSQL may grow past a little more than the largest partition has now (RLIMIT_FSIZE)."""
 
     async def fault(patient: Patient, rng: random.Random) -> float:
         size = patient.rows("select pg_relation_size('event_' || to_char(current_date, 'YYYYMMDD'))")[0][0]
-        limit = max(17 * 1024 * 1024, size + rng.randrange(64, 256) * 1024)
-        for process in patient.family("postgres"):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.rlimit(psutil.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        limit = max(17 * 1024 * 1024, size + rng.randrange(0, 8) * 8192)
+        patient.limit_files(limit)
         await asyncio.sleep(seconds)
-        process = patient.child("postgres")
-        for process in patient.family("postgres"):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        patient.limit_files(resource.RLIM_INFINITY)
         until = time.monotonic() + BACK_WITHIN_S
         while not await asyncio.to_thread(patient.answers) and time.monotonic() < until:
             await asyncio.sleep(0.05)

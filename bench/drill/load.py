@@ -41,7 +41,9 @@ class Receiver:
 class Load:
     """`connections` posters that share one rate; only a 202 counts as accepted."""
 
-    def __init__(self, *, url: str, key: str, rate: float, connections: int = 16, padding: int = 400) -> None:
+    def __init__(
+        self, *, url: str, key: str, rate: float, connections: int = 16, padding: int = 1500
+    ) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
         self.accepted: dict[str, float] = {}

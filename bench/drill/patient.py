@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -78,6 +80,28 @@ class Patient:
         if process is None:
             return []
         return [process, *process.children(recursive=True)]
+
+    def limit_files(self, limit: int) -> None:
+        """How large a file PostgreSQL's processes may write (soft RLIMIT_FSIZE); as its own user, since root may lack the right."""
+        family = self.family("postgres")
+        if not family:
+            return
+        user = family[0].uids().real
+        pids = [process.pid for process in family]
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.getuid() != user:
+                    os.setgid(family[0].gids().real)
+                    os.setuid(user)
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        if os.waitpid(child, 0)[1]:
+            raise RuntimeError("the file-size limit of PostgreSQL could not be set")
 
     def answers(self) -> bool:
         """Does PostgreSQL take connections?"""

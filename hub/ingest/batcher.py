@@ -139,6 +139,10 @@ class Batcher:
                 session, self._session = self._session, None
                 with contextlib.suppress(psycopg.Error):
                     await session.close()
+            except psycopg.Error as error:
+                # The server said no and rolled back (a full disk, say): nothing of it is stored, and the session lives.
+                logger.warning("appending was refused: %s", error.diag.message_primary)
+                self._fail(units, Unavailable())
             except Exception:
                 logger.exception("appending failed")
                 self._fail(units, Unavailable())
@@ -212,4 +216,4 @@ class Batcher:
                     with contextlib.suppress(psycopg.Error):
                         await session.close()
                 await asyncio.sleep(0.5)
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.004)

@@ -19,11 +19,11 @@ NAMED: Final = frozenset({*_IDS, "shard", "engine", "request_id", "reason", "com
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BLOT: Final = "[redacted]"
 _RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
-    (re.compile(r"\b(whsec|whsk)_[A-Za-z0-9+/=_-]+"), rf"\1_{_BLOT}"),
-    (re.compile(r"\b(tl_(?:live|test)_)[0-9A-Za-z]{7,}"), rf"\1{_BLOT}"),
+    (re.compile(r"(whsec|whsk)_[A-Za-z0-9+/=_-]+"), rf"\1_{_BLOT}"),
+    (re.compile(r"(tl_(?:live|test)_)[0-9A-Za-z]{7,}"), rf"\1{_BLOT}"),
     (
         re.compile(
-            r"(?i)\b((?:proxy-)?authorization|cookie|set-cookie)([\"']?\s*[:=,]\s*b?[\"']?)[^\r\n\"']+"
+            r"(?i)\b((?:proxy-)?authorization|cookie|set-cookie)([\"']?\s*[:=,]\s*(?:b(?=[\"']))?[\"']?)[^\r\n\"']+"
         ),
         rf"\1\2{_BLOT}",
     ),

@@ -18,7 +18,7 @@ from hub.eventlog.partitions import DAYS_AHEAD
 from hub.ops.exposition import Histogram
 from hub.ops.health import ENGINE_SILENT_S
 from hub.ops.registry import Sample
-from hub.ops.session import session
+from hub.ops.session import STATEMENT_S, session
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ def measure(*, clock: Callable[[], float] = time.monotonic) -> Metrics:
     until = clock() + ALTOGETHER_S
     failed = dict.fromkeys((name for name, _, _ in MEASURES), 1)
     try:
-        with session(name="metrics", options=PLANS) as connection:
+        with session(name="metrics", statement_s=STATEMENT_S, options=PLANS) as connection:
             for name, sql, read in MEASURES:
                 if clock() > until:
                     logger.warning("the measure %s was left out: the others took too long", name)

@@ -10,6 +10,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import call_command
+from django.db import connection as django_connection
 
 from hub.ops.doctor import database, hub_state, services, surroundings
 from hub.ops.doctor.finding import Finding, fail, failed, ok, warn
@@ -17,7 +19,7 @@ from hub.ops.session import session
 
 TODAY = date(2026, 3, 1)
 GOOD_KEY = "k1:" + "QUJD" * 10 + "QUI="
-FINE = {
+FINE: dict[str, Any] = {
     "major": 18, "version": "18.6", "encoding": "UTF8", "fsync": "on", "pages": "on", "commit": "on", "recovery": False,
 }  # fmt: skip
 
@@ -229,3 +231,29 @@ def test_without_an_engine_the_tables_are_sound_otherwise() -> None:
         "append-only": "ok",
         "sealing": "ok",
     }
+
+
+@pytest.mark.django_db
+def test_the_command_prints_a_line_for_each_and_ends_with_1_on_a_failure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor")
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 1
+    assert "fail  engine         none is alive: events are kept but not delivered" in lines
+    assert any(line.startswith("ok    redis") for line in lines)
+    assert any(line.startswith("ok    broker") for line in lines)
+    assert lines[-1].endswith("1 failures.")
+
+
+@pytest.mark.django_db
+def test_the_command_names_an_absent_database(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(django_connection.settings_dict, "NAME", "no_such_database")
+    with pytest.raises(SystemExit):
+        call_command("doctor")
+    told = capsys.readouterr().out
+    assert 'database "no_such_database" does not exist' in told
+    assert "migrations" not in told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,10 +13,9 @@ from hub.ops.registry import Sample
 
 
 @pytest.fixture
-def empty_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_sources", {})
     monkeypatch.setattr(registry, "_troubles", {})
-    yield
 
 
 def parsed(*metrics: Sample | Histogram) -> dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]]:

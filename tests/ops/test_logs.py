@@ -98,8 +98,6 @@ def test_secrets_are_blotted_out(text: str, left: str) -> None:
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_a_secret_is_found_wherever_it_stands(before: str, after: str) -> None:
     secret = "whsec_" + "QUJD" * 8
-    if before and (before[-1].isalnum() or before[-1] == "_"):
-        before += " "
     assert secret not in logs.redact(f"{before}{secret}{after}")
 
 

@@ -31,14 +31,12 @@ def cache(url: str) -> Finding:
         return fail(
             "redis", "REDIS_URL is empty", "Set REDIS_URL, or start with `make run`, which brings its own."
         )
-    client = redis.Redis.from_url(url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S)
     try:
-        info = dict(client.info("server"))  # type: ignore[arg-type]
-        info |= dict(client.info("memory"))  # type: ignore[arg-type]
-    except redis.RedisError as error:
+        with redis.Redis.from_url(url, socket_timeout=WAIT_S, socket_connect_timeout=WAIT_S) as client:
+            info = dict(client.info("server"))  # type: ignore[arg-type]
+            info |= dict(client.info("memory"))  # type: ignore[arg-type]
+    except (redis.RedisError, ValueError) as error:
         return fail("redis", f"{place(url)} does not answer: {error}", "Start it, or mend REDIS_URL.")
-    finally:
-        client.close()
     name = "Valkey" if "valkey_version" in info else "Redis"
     version = info.get("valkey_version") or info.get("redis_version")
     policy = str(info.get("maxmemory_policy", ""))
@@ -56,7 +54,7 @@ def broker(url: str) -> Finding:
         ) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=WAIT_S)
             connection.default_channel.close()
-    except (OperationalError, OSError, KeyError, ImportError) as error:
+    except (OperationalError, OSError, KeyError, ValueError, ImportError) as error:
         return fail(
             "broker",
             f"{place(url)} does not answer: {error}",

@@ -92,6 +92,7 @@ def postgres(
         "huge_pages": "off",
         "idle_in_transaction_session_timeout": "30s",
         "log_min_messages": "warning",
+        "log_min_error_statement": "panic",
         "log_checkpoints": "off",
         **(extra or {}),
     }

@@ -1,0 +1,1 @@
+"""A module for each kind of row; `bench.registry` lists them all."""

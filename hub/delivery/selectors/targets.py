@@ -1,0 +1,75 @@
+"""Subscriptions as the other half of a delivery: deleted ones too, since what went to them stays readable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from hub.eventlog.selectors import Conditions, Event, fetch
+from hub.tenants import refusals
+from hub.tenants.scoping import Scope
+
+AT_MOST: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A subscription's numbers and names. `consumer` is its con_ id, `consumer_number` the row's."""
+
+    id: int
+    uid: str
+    shard: int
+    consumer: str | None
+    consumer_number: int | None
+    created_at: datetime
+    deleted_at: datetime | None
+    patterns: list[str]
+    channels: list[str]
+
+
+def targets(
+    scope: Scope,
+    *,
+    uid: str | None = None,
+    numbers: list[int] | None = None,
+    consumer: int | None = None,
+    live: bool = False,
+    of: list[Event] | None = None,
+) -> list[Target]:
+    """Those the scope can reach, newest first, at most AT_MOST.
+
+    `consumer`: of this one alone. `live`: none that is deleted. `of`: that may have got one of these events.
+    """
+    where = Conditions()
+    where.add("e.tenant_id = %s AND s.environment_id = %s", scope.tenant_id, scope.environment_id)
+    if scope.consumer_id is not None:
+        where.add("s.consumer_id = %s", scope.consumer_id)
+    if uid is not None:
+        where.add("s.uid = %s", uid)
+    if numbers is not None:
+        where.add("s.id = ANY(%s)", numbers)
+    if consumer is not None:
+        where.add("s.consumer_id = %s", consumer)
+    if live:
+        where.add("s.deleted_at IS NULL")
+    if of is not None:
+        where.add("(s.deleted_at IS NULL OR s.deleted_at >= %s)", min(event.created_at for event in of))
+        consumers = {event.consumer for event in of if event.consumer is not None}
+        where.add("(s.consumer_id IS NULL OR s.consumer_id = ANY(%s))", sorted(consumers))
+    rows = fetch(
+        f"""SELECT s.id, s.uid, s.shard, c.public_id, s.consumer_id, s.created_at, s.deleted_at, s.patterns, s.channels
+            FROM subscriptions_subscription s JOIN tenants_environment e ON e.id = s.environment_id
+            LEFT JOIN tenants_consumer c ON c.id = s.consumer_id
+            WHERE {where} ORDER BY s.id DESC LIMIT {AT_MOST}""",
+        where.values,
+    )
+    return [Target(*row) for row in rows]
+
+
+def target(scope: Scope, **by: Any) -> Target:
+    """One of them, by `uid` or `numbers`, or a 404."""
+    found = targets(scope, **by)
+    if not found:
+        raise refusals.not_found("subscription")
+    return found[0]
