@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,3 +65,19 @@ def _flushable(request: pytest.FixtureRequest) -> None:
     if "transactional_db" in request.fixturenames or "django_db_reset_sequences" in request.fixturenames:
         with connection.cursor() as cursor:
             cursor.execute("set hub.allow_truncate = 'on'")
+
+
+@pytest.fixture
+def log_database(db: None) -> str:
+    """A migrated database for sessions of the hot path, which commit for themselves. Tests take an environment and a
+    shard of their own in it instead of flushing what others wrote. Gives its connection string.
+    """
+    entry = connection.settings_dict
+    assert entry["NAME"].startswith("test_")
+    return f"postgresql://{entry['USER']}@/{entry['NAME']}?host={entry['HOST']}&port={entry['PORT']}"
+
+
+@pytest.fixture
+def own_env() -> int:
+    """An environment number nobody else uses."""
+    return random.randrange(1_000_000, 2_000_000_000)

@@ -86,13 +86,13 @@ def _encodable(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def configuration(level: str) -> dict[str, Any]:
-    """For logging.config.dictConfig: everything to stdout, nothing twice."""
+    """For logging.config.dictConfig: everything to stderr, since stdout belongs to what commands print."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": "hub.ops.logs.JsonFormatter"}},
         "handlers": {
-            "out": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
+            "out": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
         },
         "root": {"handlers": ["out"], "level": level},
         "loggers": {

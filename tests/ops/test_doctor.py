@@ -10,12 +10,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection as django_connection
 
 from hub.ops.doctor import database, hub_state, services, surroundings
 from hub.ops.doctor.finding import Finding, fail, failed, ok, warn
 from hub.ops.session import session
+from hub.subscriptions import services as subscriptions
+from hub.subscriptions import vault
+from tests.cast import make_person
 
 TODAY = date(2026, 3, 1)
 GOOD_KEY = "k1:" + "QUJD" * 10 + "QUI="
@@ -257,3 +261,26 @@ def test_the_command_names_an_absent_database(
     told = capsys.readouterr().out
     assert 'database "no_such_database" does not exist' in told
     assert "migrations" not in told
+
+
+@pytest.mark.django_db
+def test_a_secret_that_can_not_be_opened_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    person = make_person(email="dora@d.example", slug="tenant-d", role="owner")
+    auth = {"kind": "bearer", "token": "s3cret-token"}
+    fields = {
+        "url": "https://hooks.example.com/",
+        "patterns": ["*"],
+        "headers": {"X-Team": "blue"},
+        "auth": auth,
+    }
+    subscriptions.create(scope=person.scope, fields=fields)
+    assert hub_state.sealed() == ok("sealing", "3 stored secrets opened")
+    monkeypatch.setitem(settings.ENV, "SEALING_KEYS", GOOD_KEY)
+    vault.keyring.cache_clear()
+    try:
+        found = hub_state.sealed()
+    finally:
+        vault.keyring.cache_clear()
+    assert found.level == "fail"
+    assert found.detail.startswith("3 of 3 secrets can't be opened: this was sealed with key")
+    assert "s3cret" not in found.text()

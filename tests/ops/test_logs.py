@@ -105,15 +105,15 @@ def test_uvicorn_is_configured_like_everything_else() -> None:
     assert json.loads((ROOT / "hub/ops/uvicorn.json").read_text()) == logs.configuration("INFO")
 
 
-def test_a_process_logs_json_to_stdout_warnings_too() -> None:
+def test_a_process_logs_json_to_stderr_warnings_too() -> None:
     code = (
         "import logging, warnings; from hub.ops import logs; logs.configure('INFO'); logs.configure('INFO');"
         "logging.getLogger('a').info('one', extra={'event': 'evt_1'}); logging.getLogger('a').debug('no');"
         "warnings.warn('two')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    lines = [json.loads(text) for text in done.stdout.splitlines()]
-    assert done.stderr == ""
+    lines = [json.loads(text) for text in done.stderr.splitlines()]
+    assert done.stdout == ""
     assert [(x["logger"], x["level"], x.get("event")) for x in lines] == [
         ("a", "INFO", "evt_1"),
         ("py.warnings", "WARNING", None),
