@@ -13,6 +13,11 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()
 
+from django.urls import get_resolver
+
+# The first request must not be the one that waits for every view to be imported.
+_ = get_resolver().url_patterns
+
 from hub.ingest.app import PATHS, IngestApp, Receive, Scope, Send, lifespan
 from hub.ingest.protocol import IngestProtocol
 

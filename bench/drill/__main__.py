@@ -88,7 +88,9 @@ async def drill(options: argparse.Namespace, patient: Patient, clock_file: Path 
     key = await asyncio.to_thread(patient.wait)
     receiver = Receiver()
     await receiver.start()
-    async with httpx.AsyncClient(base_url=patient.url, headers={"Authorization": f"Bearer {key}"}) as api:
+    async with httpx.AsyncClient(
+        base_url=patient.url, headers={"Authorization": f"Bearer {key}"}, timeout=60
+    ) as api:
         made = await api.post(
             "/api/v1/subscriptions",
             json={

@@ -79,6 +79,15 @@ class Page(Generic[Row, Position]):
     next: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Rows, and the offset to go on from, now or when more has come. `more`: not all that is there was looked at."""
+
+    rows: list[Event]
+    upto: int
+    more: bool
+
+
 class Conditions:
     """SQL conditions and their values."""
 
@@ -150,10 +159,10 @@ def events(*, scope: Scope, filters: Filters, before: bytes | None, limit: int) 
     return Page(found, stopped[0][0].bytes if stopped else None)
 
 
-def log(*, scope: Scope, shard: int, after: int, limit: int) -> Page[Event, int]:
+def log(*, scope: Scope, shard: int, after: int, limit: int) -> LogPage:
     """What a shard has of the scope beyond the offset `after`, in the log's order and with data.
 
-    `next` is always there: the offset to go on from, now or when more has come. At most LOG_BYTES of data, or one event.
+    At most LOG_BYTES of data, or one event.
     """
     tail = "FROM event e WHERE e.shard = %s AND e.seq > %s ORDER BY e.seq"
     where = Conditions()
@@ -161,20 +170,22 @@ def log(*, scope: Scope, shard: int, after: int, limit: int) -> Page[Event, int]
     if scope.consumer_id is not None:
         where.add("e.consumer = %s", scope.consumer_id)
     sql = f"SELECT {_COLUMNS} FROM (SELECT * {tail} LIMIT {SCAN}) e {_CONSUMER} WHERE {where} ORDER BY e.seq LIMIT %s"
-    found = [_event(row) for row in fetch(sql, [shard, after, *where.values, limit])]
-    if len(found) < limit:
+    found = [_event(row) for row in fetch(sql, [shard, after, *where.values, limit + 1])]
+    more = len(found) > limit
+    found = found[:limit]
+    upto = found[-1].seq if found else after
+    if not more:
         stopped = fetch(f"SELECT e.seq {tail} OFFSET {SCAN - 1} LIMIT 1", [shard, after])
-        upto = stopped[0][0] if stopped else found[-1].seq if found else after
-    else:
-        upto = found[-1].seq
+        if stopped:
+            more, upto = True, stopped[0][0]
     total = 0
     for index, event in enumerate(found):
         total += event.size
         if total > LOG_BYTES and index:
-            found, upto = found[:index], found[index - 1].seq
+            found, upto, more = found[:index], found[index - 1].seq, True
             break
     _load(found)
-    return Page(found, upto)
+    return LogPage(found, upto, more)
 
 
 def shards(scope: Scope) -> list[int]:

@@ -186,10 +186,11 @@ def requeue_dead(
             *match.values,
         )
     sql = _REQUEUE_DEAD.format(where=where, rest=rest, examined=EXAMINED)
+    beyond = f"SELECT 1 FROM attempt a WHERE {where} AND a.finish = 2 ORDER BY a.at OFFSET {EXAMINED} LIMIT 1"
     asked = {"subscription": subscription, "type": type, "reason": reason, "since": since, "until": until}
-    return _bulk(
-        scope, "requeue", asked, sql, [*where.values, *rest.values, limit + 1, scope.actor, limit], limit
-    )
+    values = [*where.values, *rest.values, limit + 1, scope.actor, limit]
+    made = _bulk(scope, "requeue", asked, sql, values, limit)
+    return made if made.truncated else Bulk(made.queued, bool(fetch(beyond, where.values)))
 
 
 def cancel_open(
@@ -254,7 +255,7 @@ def _bulk(scope: Scope, kind: str, asked: Mapping[str, Any], sql: str, values: A
                 if value is not None
             }
             audit.record(
-                scope=scope, action=f"deliveries.{kind}", target_kind="environment", target=str(scope.environment_id),
+                scope=scope, action=f"deliveries.{kind}", target_kind="environment", target=scope.environment().uid,
                 changes=changes | {"queued": [0, queued]},
             )  # fmt: skip
     return Bulk(queued, found > limit)

@@ -38,7 +38,7 @@ class Due:
 
 @dataclass(slots=True)
 class Delivery:
-    """What is known of one run. `event` is filled in by the lists and by `delivery`."""
+    """What is known of one run. `event` is filled in by whoever found it, `breaker_until` for a single one."""
 
     target: Target
     seq: int
@@ -49,6 +49,7 @@ class Delivery:
     due: Due | None = None
     waits_since: datetime | None = None
     event: Event | None = field(default=None, repr=False)
+    breaker_until: datetime | None = None
 
     @property
     def key(self) -> Key:
@@ -79,8 +80,11 @@ class Delivery:
 
     @property
     def next_at(self) -> datetime | None:
-        """When it is tried again; a waiting or held one has no time of its own."""
-        return self.due.due_at if self.due is not None and self.state is State.retrying else None
+        """When it is tried again, behind an open breaker at the earliest; a held one has no time of its own."""
+        times = [self.due.due_at] if self.due is not None and self.state is State.retrying else []
+        if self.breaker_until is not None and self.state in (State.waiting, State.retrying):
+            times.append(self.breaker_until)
+        return max(times, default=None)
 
     @property
     def at(self) -> datetime | None:
@@ -91,7 +95,9 @@ class Delivery:
 
     @property
     def reason(self) -> Reason | None:
-        """Why the last attempt, or the delivery, ended as it did."""
+        """Why the last attempt, or the delivery, ended as it did; or what keeps it from its first attempt."""
         if self.target.deleted_at is not None and (self.last is None or not self.last.finish):
             return Reason.subscription_deleted
+        if self.last is None and self.breaker_until is not None:
+            return Reason.breaker_open
         return self.last.reason if self.last else None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Final
 
 from hub.core import ids
+from hub.delivery.breaker import Phase
 from hub.delivery.selectors.facts import Delivery
 from hub.delivery.selectors.gathering import Range, gather
 from hub.delivery.selectors.lists import Asked, deliveries
 from hub.delivery.selectors.targets import Target, target
-from hub.delivery.states import State
+from hub.delivery.states import OPEN, State
 from hub.eventlog import selectors as eventlog
-from hub.eventlog.selectors import Event
+from hub.eventlog.selectors import Event, fetch
 from hub.subscriptions.patterns import matches
 from hub.tenants import refusals
 from hub.tenants.scoping import Scope
@@ -41,6 +43,8 @@ def delivery(*, scope: Scope, id: str) -> Delivery:
     if one is None:
         raise refusals.not_found("delivery")
     one.event = event
+    if one.state in OPEN:
+        one.breaker_until = _breaker_until(number)
     return one
 
 
@@ -48,6 +52,14 @@ def of_event(*, scope: Scope, event: Event) -> tuple[Counter[State], bool]:
     """How many of its deliveries are in each state, counted up to MOST_COUNTED; and whether there are more."""
     page = deliveries(scope=scope, asked=Asked(event=event.id), position=None, limit=MOST_COUNTED)
     return Counter(d.state for d in page.rows), page.next is not None
+
+
+def _breaker_until(subscription: int) -> datetime | None:
+    """When the circuit breaker lets a probe through, if it is open by its last recorded change."""
+    found = fetch(
+        "SELECT state, until FROM breaker_fact WHERE sub = %s ORDER BY id DESC LIMIT 1", [subscription]
+    )
+    return found[0][1] if found and found[0][0] == Phase.open else None
 
 
 def _waited_at_its_end(target: Target, event: Event) -> bool:
