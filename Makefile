@@ -24,3 +24,6 @@ bench: $(STAMP)
 
 drill: $(STAMP)
 	@$(PY) -W ignore -m bench.drill
+
+demo: .venv/.runtime
+	@$(PY) -W ignore -m hub.ops.demo

@@ -6,7 +6,9 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
-    from hub.env import BadEnvironment
+    from hub.env import BadEnvironment, adopt
+
+    adopt()
 
     try:
         from django.core.management import execute_from_command_line

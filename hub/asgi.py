@@ -20,8 +20,14 @@ _ = get_resolver().url_patterns
 
 from hub.ingest.app import PATHS, IngestApp, Receive, Scope, Send, lifespan
 from hub.ingest.protocol import IngestProtocol
+from hub.ops import registry
 
 ingest = IngestApp()
+_intake, _batcher = ingest.intake, ingest.intake.batcher
+registry.register_ingest(lambda: (_batcher.events, _intake.refused, _batcher.commits, _batcher.pending))
+registry.register_readiness(
+    "ingest", lambda: "" if _batcher.available else "the log can't be written at the moment"
+)
 
 
 class Protocol(IngestProtocol):

@@ -12,6 +12,10 @@ from celery import Celery
 
 django.setup()
 
+from celery.signals import setup_logging
+from django.conf import settings
+
+from hub.ops import logs
 from hub.routing.worker import EngineStep
 from hub.wiring import SCHEDULE
 
@@ -20,3 +24,9 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = SCHEDULE
 app.steps["worker"].add(EngineStep)
+
+
+@setup_logging.connect
+def _logging(**_: Any) -> None:
+    """Celery logs as everything else does."""
+    logs.configure(settings.ENV["LOG_LEVEL"])

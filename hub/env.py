@@ -141,6 +141,13 @@ VARIABLES = (
     ),
     Variable("OUTBOUND_HTTP", "false", _bool, "let subscriptions use http:// URLs"),
     Variable("OUTBOUND_CA_FILE", "", _file, "further certificate authorities for outbound TLS, a PEM file"),
+    Variable(
+        "METRICS_TOKEN",
+        "",
+        _text,
+        "whoever sends it as Bearer may read /metrics; empty: only direct callers from this machine",
+        secret=True,
+    ),
     Variable("ENGINE", "true", _bool, "whether a Celery worker of this environment owns shards and delivers"),
     Variable(
         "ENGINE_SENDS",
@@ -191,3 +198,13 @@ def database(url: str) -> dict[str, Any]:
         "PORT": str(parts.port or query.pop("port", "") or ""),
         "OPTIONS": query,
     }
+
+
+def adopt(local: Path = LOCAL) -> None:
+    """Let commands run beside `make run` without settings of their own: take what it wrote down, where nothing is set."""
+    path = Path(os.environ.get("TRUNKLINE_LOCAL", local)) / "runtime.env"
+    if "DATABASE_URL" in os.environ or not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        name, _, value = line.partition("=")
+        os.environ.setdefault(name, value)

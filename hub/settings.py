@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 from hub import env
+from hub.ops import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = env.read()
 
 if not ENV["DATABASE_URL"]:
     raise env.BadEnvironment(
-        'DATABASE_URL is not set. `make run` sets it for the embedded database; `eval "$(make env)"` sets it in a shell.'
+        "DATABASE_URL is not set. Start the hub with `make run` first, or name a PostgreSQL yourself."
     )
 if not ENV["SECRET_KEY"] or not ENV["SEALING_KEYS"]:
     raise env.BadEnvironment("SECRET_KEY and SEALING_KEYS must be set; `make run` makes both in .local/env.")
@@ -45,6 +46,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "hub.ops.middleware.probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -143,3 +145,5 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_TIMEZONE = "UTC"
+
+logs.configure(ENV["LOG_LEVEL"])

@@ -35,6 +35,7 @@ RECORD_EVERY_S = 0.015
 POLL_S = 1.0
 SURVEY_S = 1.0
 HANDOVER_PATIENCE_S = 4.0
+CLEANUP_ROUNDS = 30
 
 POSITIONS = """
 select h.shard, coalesce((select a.pos from attempt a where a.shard = h.shard order by a.pos desc limit 1), 0) + 1
@@ -42,7 +43,9 @@ from unnest(%(shards)b::int2[]) h(shard)"""
 END_DELETED = """
 with gone as (select s.id, s.shard from subscriptions_subscription s
               where s.deleted_at is not null and s.shard = any(%(shards)b::int2[])
-                and not exists (select from ended x where x.sub = s.id)),
+                and (not exists (select from ended x where x.sub = s.id)
+                  or exists (select from parcel p where p.shard = s.shard and p.sub = s.id)
+                  or exists (select from due d where d.shard = s.shard and d.sub = s.id))),
  p as (delete from parcel x using gone g where x.shard = g.shard and x.sub = g.id returning x.sub, x.seqs, x.day),
  d as (delete from due x using gone g where x.shard = g.shard and x.sub = g.id returning x.sub, x.seq, x.run),
  w as (select sub, seq from p, unnest(p.seqs) q(seq)
@@ -50,7 +53,8 @@ with gone as (select s.id, s.shard from subscriptions_subscription s
        union select sub, seq from d where run = 0
          and not exists (select from attempt a where a.sub = d.sub and a.seq = d.seq and a.run = 0))
 insert into ended (sub, shard, waiting)
-select g.id, g.shard, (select count(*) from w where w.sub = g.id) from gone g returning sub"""
+select g.id, g.shard, (select count(*) from w where w.sub = g.id) from gone g
+on conflict (sub) do update set waiting = ended.waiting + excluded.waiting"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,9 @@ class Term:
             await self.fence.close()
 
     async def _own_forever(self) -> None:
+        rounds = 0
         while True:
+            rounds += 1
             async with self.fence.hold() as session:
                 engines, taken = await ownership.survey(session)
                 plan = ownership.plan(engines=engines, owned=self.owned, taken=taken)
@@ -170,7 +176,8 @@ class Term:
                 await self._take_over(claimed)
             if plan.release:
                 await self._give_up(plan.release)
-            if self._cleanup:
+            # Now and then unasked: another engine may have routed to it a moment before it heard of the end.
+            if self.owned and (self._cleanup or rounds % CLEANUP_ROUNDS == 0):
                 await self._end_deleted()
             await asyncio.sleep(SURVEY_S)
 

@@ -83,6 +83,15 @@ def environment(local: Path, given: Mapping[str, str]) -> tuple[dict[str, str], 
     return env, wanted
 
 
+def write_runtime(local: Path, env: Mapping[str, str]) -> None:
+    """For commands beside it (hub.env.adopt): what the children see, readable by the owner only."""
+    names = [variable.name for variable in table.VARIABLES] + ["TRUNKLINE_LOCAL"]
+    path = local / "runtime.env"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write("".join(f"{name}={env[name]}\n" for name in names if env.get(name)))
+
+
 def start_servers(group: Group, env: dict[str, str], wanted: list[servers.Server]) -> None:
     """Start them and wait until they answer."""
     for server in wanted:
@@ -119,6 +128,7 @@ def run(local: Path) -> int:
         if prepared.returncode:
             raise servers.CannotStart((prepared.stderr or prepared.stdout).strip().splitlines()[-1])
         os.chdir(ROOT)
+        write_runtime(local, env)
         for name, line in procfile(Path(env.get("PROCFILE", ROOT / "Procfile"))):
             command = [string.Template(word).substitute(env) for word in shlex.split(line)]
             if command[0] == "python":
