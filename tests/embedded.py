@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psycopg
 
+from hub.env import VARIABLES
 from hub.ops.local import supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,9 +35,8 @@ def free_port() -> int:
 def start(local: Path, **more: str) -> subprocess.Popen[bytes]:
     """A supervisor with its own folder, port and servers; its output goes to `<local>/hub.log`."""
     local.mkdir(parents=True, exist_ok=True)
-    env = {
-        k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"}
-    }
+    ours = {variable.name for variable in VARIABLES}
+    env = {name: value for name, value in os.environ.items() if name not in ours}
     env |= {"TRUNKLINE_LOCAL": str(local), "PYTHONPATH": str(ROOT), "EMBEDDED_SHARED_BUFFERS": "64MB", **more}
     with (local / "hub.log").open("wb") as log:
         return subprocess.Popen(

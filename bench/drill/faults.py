@@ -7,11 +7,13 @@ import contextlib
 import random
 import resource
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
+import psycopg
 import redis
 
 from bench.drill.patient import Patient
@@ -23,12 +25,33 @@ PARTS = ("web", "worker", "beat", "valkey", "postgres")
 BACK_WITHIN_S = 60
 
 
+ENGINES = "select 1 from pg_stat_activity where application_name = 'trunkline engine' and backend_start > to_timestamp(%s)"
+
+
+def _serves(patient: Patient, name: str, process: psutil.Process) -> bool:
+    """A part is back when it does its work: a listening web, a worker with its session, a database that answers."""
+    if name == "web":
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", patient.port)) == 0
+    if name == "postgres":
+        return patient.answers()
+    if name == "worker":
+        try:
+            return bool(patient.rows(ENGINES, process.create_time()))
+        except (psycopg.OperationalError, psutil.NoSuchProcess):
+            return False
+    return True
+
+
 async def _back(patient: Patient, name: str, old: int) -> None:
     until = time.monotonic() + BACK_WITHIN_S
     while time.monotonic() < until:
         process = patient.child(name)
-        fresh = process is not None and process.pid != old
-        if fresh and (name != "postgres" or await asyncio.to_thread(patient.answers)):
+        if (
+            process is not None
+            and process.pid != old
+            and await asyncio.to_thread(_serves, patient, name, process)
+        ):
             return
         await asyncio.sleep(0.02)
     raise RuntimeError(f"{name} did not come back within {BACK_WITHIN_S} s")
