@@ -16,6 +16,7 @@ import httpx
 import psutil
 import psycopg
 
+from hub.env import VARIABLES
 from hub.ops.local import supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,11 +35,8 @@ class Patient:
     def __init__(self, local: Path, port: int, **more: str) -> None:
         self.local, self.port = local, port
         local.mkdir(parents=True, exist_ok=True)
-        given = {
-            k: v
-            for k, v in os.environ.items()
-            if k not in {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"}
-        }
+        ours = {variable.name for variable in VARIABLES}
+        given = {name: value for name, value in os.environ.items() if name not in ours}
         given |= {"TRUNKLINE_LOCAL": str(local), "PORT": str(port), "PYTHONPATH": str(ROOT), **more}
         self.env, _ = supervisor.environment(local, {"PORT": str(port)})
         self.log = (local / "hub.log").open("wb")
