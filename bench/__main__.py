@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,19 +67,22 @@ class Bench:
 
     def measure(self, measurement: Measurement) -> list[Result]:
         results = {row.name: Result(row) for row in measurement.rows}
-        # Rows start from a fresh hub; a quick look may leave the tables of the last row where they do not matter.
-        if not self.options.short or self.hub is None:
-            self.fresh_hub()
         for run in range(self.options.runs):
-            hub = self.fresh_hub() if measurement.fresh and (run or self.options.short) else self.hub
-            assert hub is not None
+            # Rows start from a fresh hub; a quick look may leave the tables of the last row where they do not matter.
+            first = not run and not self.options.short
             try:
+                fresh = self.hub is None or first or measurement.fresh
+                hub = self.fresh_hub() if fresh else self.hub
+                assert hub is not None
                 stage = Stage(hub, self.receiver, self.secure, self.options.short)
                 stage.begin()
                 found = measurement.measure(stage)
-            except BenchFailed as error:
+            except Exception as error:
+                # One row's fault must not cost the others their hour.
+                if not isinstance(error, BenchFailed):
+                    traceback.print_exc()
                 for result in results.values():
-                    result.failure = str(error)
+                    result.failure = str(error) if isinstance(error, BenchFailed) else repr(error)
                 # What is left behind would spoil the next row.
                 self.end_hub()
                 break
@@ -107,6 +111,8 @@ def main() -> int:
             print(f"{measurement.measure.__name__:18} {', '.join(row.name for row in measurement.rows)}")
         return 0 if options.list else 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A shell starts what goes into the background with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     whole = not options.only and not options.short
     output = options.output or (LATEST if whole else PARTIAL)
     begun, commit = time.monotonic(), machine.commit()

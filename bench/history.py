@@ -18,7 +18,7 @@ insert into event (day, shard, seq, id, env, size, created_at, type, data)
 select d, p.shard, n, (lpad(to_hex((extract(epoch from t) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 14, 3)
          || '8' || substr(md5(n::text), 18, 15))::uuid,
        p.env, length(b), t, 'bench.old', b
-from generate_series(%(low)s, %(high)s) n
+from generate_series(%(low)s::int, %(high)s::int) n
 join unnest(%(env)s::int4[], %(shard)s::int2[]) with ordinality p(env, shard, i) on p.i = n %% cardinality(%(env)s::int4[]) + 1
 cross join lateral (select case when n %% 2 = 0 then current_date else current_date - 1 end d) x
 cross join lateral (select d::timestamptz + n * interval '10 ms' t) y
@@ -34,14 +34,14 @@ where e.seq between %(low)s and %(high)s"""
 ROUTED = """
 insert into routed (day, shard, step, prev, upto, upto_day, generation, events, pairs, unmatched, at)
 select current_date, p.shard, -n, n * 10, n * 10 + 10, current_date, 1, 10, 10, '{}', now()
-from generate_series(1, %(steps)s) n cross join unnest(%(shard)s::int2[]) p(shard)"""
+from generate_series(1, %(steps)s::int) n cross join unnest(%(shard)s::int2[]) p(shard)"""
 SUBSCRIPTIONS = """
 with made as (
   insert into subscriptions_subscription (uid, environment_id, shard, name, url, patterns, channels, header_names, metadata,
                                           generation)
   select 'sub_bench' || lpad(n::text, 17, '0'), p.env, p.shard, 'customer ' || n, 'https://hooks-' || n || '.example.com/in',
          array['customer.' || n || '.created', 'customer.' || n || '.*'], '{}', '{}', '{}', 0
-  from generate_series(1, %(count)s) n
+  from generate_series(1, %(count)s::int) n
   join unnest(%(env)s::int4[], %(shard)s::int2[]) with ordinality p(env, shard, i) on p.i = n %% cardinality(%(env)s::int4[]) + 1
   returning id)
 insert into subscriptions_secret (subscription_id, kind, sealed)

@@ -25,6 +25,15 @@ from hub import env as table
 from hub.ops.local import supervisor
 
 LOCAL = ROOT / ".local" / "bench"
+COMPLAINTS = (
+    '"level":"ERROR"',
+    '"level":"CRITICAL"',
+    "Traceback",
+    "| ended with",
+    "ERROR:",
+    "FATAL:",
+    "PANIC:",
+)
 ROLES = {"uvicorn": "web", " worker": "worker", " beat": "beat", "postgres": "postgres", "valkey": "valkey"}
 
 
@@ -62,7 +71,8 @@ class Hub:
             self.process = processes.start(
                 [sys.executable, "-m", "hub.ops.local.supervisor"], env=given | own, output=log
             )
-        self._read = 0
+        self._read: dict[Path, int] = {}
+        self.expected: list[str] = []
         self._database: psycopg.Connection[tuple[Any, ...]] | None = None
         try:
             # The supervisor says so when everything is up; asking earlier would read its half-made folder.
@@ -88,6 +98,8 @@ class Hub:
         if self._database is not None:
             self._database.close()
         processes.stop(self.process, patience_s=60)
+        # Gigabytes after a whole run; the logs stay.
+        shutil.rmtree(LOCAL / "postgres", ignore_errors=True)
 
     def sql(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         """As superuser."""
@@ -159,13 +171,16 @@ class Hub:
         return Counter(self.shards().values())
 
     def complaints(self) -> list[str]:
-        """Error lines and restarts in its log since the last look."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        told = [
-            line for line in lines[self._read :]
-            if '"level":"ERROR"' in line or '"level":"CRITICAL"' in line or "Traceback" in line or "| ended with" in line
-        ]  # fmt: skip
-        self._read = len(lines)
+        """Error lines and restarts in the logs since the last look, but for those a row has caused itself."""
+        told = []
+        for path in sorted(LOCAL.glob("*.log")):
+            lines = path.read_text(errors="replace").splitlines()
+            for line in lines[self._read.get(path, 0) :]:
+                if any(word in line for word in COMPLAINTS) and not any(
+                    word in line for word in self.expected
+                ):
+                    told.append(line)
+            self._read[path] = len(lines)
         return told
 
     def wal_position(self) -> str:

@@ -11,6 +11,7 @@ import glob
 import json
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -193,6 +194,8 @@ def main() -> int:
             f"{name}:{faked}{sys.executable}{line.strip().removeprefix('python')}" for name, _, line in (ln.partition(":") for ln in lines if ":" in ln)
         ) + "\n")  # fmt: skip
         more["PROCFILE"] = str(local / "Procfile")
+    # Asked to end, it still stops the hub it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     patient = Patient(local, free_port(), **more)
     try:
         rows = asyncio.run(drill(options, patient, clock_file))
@@ -211,7 +214,9 @@ def main() -> int:
     slow = [row.fault for row in rows if row.recovery_s > RECOVERY_S]
     if slow:
         print(f"work flowed again later than {RECOVERY_S} s after the part was back: {', '.join(slow)}")
-    bad = (0 if options.short else len(slow)) + sum(row.lost + row.stray_duplicates + row.dead for row in rows)
+    bad = (0 if options.short else len(slow)) + sum(
+        row.lost + row.stray_duplicates + row.dead for row in rows
+    )
     for row in rows:
         if row.fault == "disk full" and not row.refused:
             print("disk full: the limit was never reached, so nothing was proved")

@@ -56,6 +56,7 @@ def _take_over(stage: Stage, live: list[Subscription], loads: list[dict[str, Any
         if not killed:
             if now - begun > KILL_AFTER_S:
                 killed, wall = now, time.time()
+                hub.expected += ["worker | ended with -9"]
                 os.kill(hub.worker(), signal.SIGKILL)
         elif not owned:
             if sum(held for pid, held in hub.owners().items() if pid not in old) == SHARDS:

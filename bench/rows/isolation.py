@@ -16,21 +16,32 @@ CONNECTIONS = 32
 
 def _healthy(
     stage: Stage, subscriptions: list[Subscription], loads: list[dict[str, Any]]
-) -> tuple[float, float]:
-    """(deliveries a second at full speed, p99 from accepted to received at 1,000/s)."""
+) -> tuple[float, float, str]:
+    """(deliveries a second at full speed, p99 from accepted to received at 1,000/s, CPU of the former)."""
     paths = {s.path for s in subscriptions}
     loads.append(stage.load(connections=CONNECTIONS, seconds=1))
     stage.settle(subscriptions)
     stage.receiver.reset()
+    meter = stage.meter()
     loads.append(stage.load(connections=CONNECTIONS, seconds=stage.seconds(10, 3)))
     stage.settle(subscriptions)
-    found = [summary for path, summary in stage.receiver.stats()["paths"].items() if path in paths]
+    cpu = meter.end(loads[-1]).note(loads[-1]["accepted"])
+    found = _received(stage, paths, loads[-1])
     rate = sum(f["count"] for f in found) / (max(f["last"] for f in found) - min(f["first"] for f in found))
     stage.receiver.reset()
     loads.append(stage.load(connections=16, seconds=stage.seconds(10, 3), rate=1000))
     stage.settle(subscriptions)
+    found = _received(stage, paths, loads[-1])
+    return rate, sum(f["p99_ms"] * f["count"] for f in found) / max(sum(f["count"] for f in found), 1), cpu
+
+
+def _received(stage: Stage, paths: set[str], load: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the healthy endpoints saw of this load: everything, once."""
     found = [summary for path, summary in stage.receiver.stats()["paths"].items() if path in paths]
-    return rate, sum(f["p99_ms"] * f["count"] for f in found) / max(sum(f["count"] for f in found), 1)
+    received, doubled = sum(f["unique"] for f in found), sum(f["duplicates"] for f in found)
+    if received != load["accepted"] or doubled:
+        raise BenchFailed(f"{load['accepted']} healthy events: {received} received, {doubled} twice")
+    return found
 
 
 def _called(stage: Stage, subscriptions: list[Subscription]) -> int:
@@ -59,7 +70,7 @@ def isolation(stage: Stage) -> list[Figure]:
         what="a request at every hanging endpoint",
     )
     beside = _healthy(stage, healthy, loads)
-    held = stage.waiting(dead)
+    held = min(stage.waiting(dead), filled["accepted"])
     attempts, delivered, different = stage.hub.sql(
         "select count(*), count(*) filter (where finish = 1), count(distinct (sub, seq)) from attempt where sub = any(%s)",
         [s.id for s in healthy],
@@ -72,7 +83,8 @@ def isolation(stage: Stage) -> list[Figure]:
         )
     note = (
         f"alone {alone[0]:.0f}/s and {alone[1]:.1f} ms, beside {beside[0]:.0f}/s and {beside[1]:.1f} ms;"
-        f" {held} of {filled['accepted']} dead ones waited, {len(hanging)} endpoints hung"
+        f" {held} of {filled['accepted']} dead ones waited, {len(hanging)} endpoints hung;"
+        f" alone {alone[2]}; beside {beside[2]}"
     )
     return [
         Figure("isolation_rate", beside[0] / alone[0], note),

@@ -13,7 +13,7 @@ class Event:
 
     __slots__ = (
         "_body", "_head", "consumer", "created", "data", "day", "depth", "env", "extensions", "id", "origin",
-        "seq", "size", "source", "src", "subject", "time", "trace", "type",
+        "seq", "size", "source", "src", "subject", "time", "trace", "type", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -37,6 +37,8 @@ class Event:
             extensions,
             data,
         )
+        # What it costs while it waits: a large one's data is loaded only when it is sent.
+        self.weight = size if data is not None else 256
         self._body: bytes | None = None
         self._head: tuple[str, bytes] | None = None
 

@@ -18,8 +18,18 @@ from hub.delivery.rate import Bucket
 
 MOST_ITEMS = 2000
 MOST_BYTES = 8 * 1024 * 1024
+PROCESS_BYTES = 96 * 1024 * 1024
 REFILL_BELOW = 200
 NEVER = float("inf")
+
+
+class Store:
+    """How many bytes of events wait in all lanes of the process together."""
+
+    __slots__ = ("used",)
+
+    def __init__(self) -> None:
+        self.used = 0
 
 
 class Subject:
@@ -61,14 +71,16 @@ class Lane:
         "retries_in_flight",
         "slots",
         "starved",
+        "store",
         "subjects",
         "timer",
         "timer_at",
         "transitions",
     )  # fmt: skip
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, store: Store) -> None:
         self.endpoint = endpoint
+        self.store = store
         self.firsts: deque[Item] = deque()
         self.retries: deque[Item] = deque()
         self.replays: deque[Item] = deque()
@@ -116,6 +128,7 @@ class Lane:
             and self.breaker.phase is not Phase.open
             and len(self.firsts) + count <= MOST_ITEMS
             and self.bytes + size <= MOST_BYTES
+            and self.store.used + size <= PROCESS_BYTES
         )
 
     def push(self, items: list[Item], parcel: Parcel) -> None:
@@ -124,7 +137,7 @@ class Lane:
         if parcel.first > self.floors.get(parcel.src, 0):
             self.floors[parcel.src] = parcel.first
         self.firsts.extend(items)
-        self.bytes += sum(item.event.size for item in items)
+        self.add_weight(sum(item.event.weight for item in items))
 
     def leave(self) -> None:
         """Rows were written for this lane that memory did not take."""
@@ -150,7 +163,12 @@ class Lane:
         self.firsts.clear()
         for subject in self.subjects.values():
             subject.waiting.clear()
-        self.bytes = 0
+        self.add_weight(-self.bytes)
+
+    def add_weight(self, size: int) -> None:
+        """Bytes that came to wait in this lane, or left it."""
+        self.bytes += size
+        self.store.used += size
 
     def _untake(self, item: Item) -> None:
         if item.due:
@@ -215,7 +233,7 @@ class Lane:
             return self._started(self.replays.popleft())
         if self.firsts:
             item = self.firsts.popleft()
-            self.bytes -= item.event.size
+            self.add_weight(-item.event.weight)
             return self._started(item)
         return None
 

@@ -78,10 +78,10 @@ class Engine:
                     pause = min(pause * 2, 2.0)
                     continue
                 pause = 0.1
-                self.term = Term(
-                    fence=fence, sender=sender, limits=self._limits(), tally=self.tally, number=self.number
-                )
                 try:
+                    self.term = Term(
+                        fence=fence, sender=sender, limits=self._limits(), tally=self.tally, number=self.number
+                    )  # fmt: skip
                     await self.term.run()
                 except (Lost, psycopg.OperationalError) as error:
                     logger.warning("ownership ended; starting anew: %s", str(error).strip() or "session lost")
@@ -91,6 +91,7 @@ class Engine:
                     await self._nap(1.0)
                 finally:
                     self.term = None
+                    await fence.close()
         finally:
             for task in helpers:
                 task.cancel()

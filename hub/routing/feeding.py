@@ -101,8 +101,7 @@ class Feeder:
                 known.rows = rows
                 if not live:
                     # Its open delivery ended, but the next was not released before the owner died.
-                    dispatcher.releases.append((sub, subject))
-                    dispatcher.recordable.set()
+                    dispatcher.release(sub, subject)
         for sub, state, at, until, streak, failing in facts:
             if (lane := self._lane(sub)) is not None:
                 lane.breaker = circuit.restore(

@@ -38,12 +38,16 @@ class Plan:
     release: list[int]
 
 
+# Neighbouring shards fill first, so engines share them every second, every fourth … one: bits read backwards.
+SPREAD = sorted(range(SHARDS), key=lambda shard: int(f"{shard:06b}"[::-1], 2))
+
+
 def plan(*, engines: int, owned: set[int], taken: set[int]) -> Plan:
     """Each engine holds at most ceil(64 / engines). Pure. `taken`: by anybody, this engine included."""
     quota = ceil(SHARDS / max(engines, 1))
     if len(owned) > quota:
-        return Plan([], 0, sorted(owned)[quota:])
-    free = [shard for shard in range(SHARDS) if shard not in taken]
+        return Plan([], 0, [shard for shard in SPREAD if shard in owned][quota:])
+    free = [shard for shard in SPREAD if shard not in taken]
     return Plan(free, quota - len(owned), [])
 
 

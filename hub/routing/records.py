@@ -67,8 +67,8 @@ class Records:
         if not d.outcomes:
             # A parcel may go only in the commit that holds its last outcome, or later.
             done, d.done = d.done, []
-        batch = Batch(outcomes, done, d.disable, d.releases)
-        d.disable, d.releases = {}, []
+        batch = Batch(outcomes, done, d.sending.disable, d.releases)
+        d.sending.disable, d.releases = {}, []
         for sub in d.changed:
             lane = d.lanes.get(sub)
             if lane is not None and lane.transitions:

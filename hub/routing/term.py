@@ -10,19 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.core.http.sender import Sender
-from hub.delivery.breaker import Phase
 from hub.delivery.dispatch import Dispatcher
 from hub.delivery.endpoint import Endpoint
-from hub.delivery.items import Item, Parcel
 from hub.delivery.notices import Notice
-from hub.delivery.outcome import Reason
-from hub.delivery.states import WORDS, State
+from hub.delivery.sending import Sending
 from hub.delivery.tally import Tally
 from hub.eventlog import append as log
 from hub.eventlog import arrays
-from hub.routing import commands, ownership
+from hub.routing import endings, ownership
+from hub.routing.applying import Applier
 from hub.routing.feeding import Feeder
 from hub.routing.fence import Fence
+from hub.routing.handover import give_up, hand_over
 from hub.routing.lag import LagWatch
 from hub.routing.records import Records
 from hub.routing.roster import Roster
@@ -40,21 +39,6 @@ CLEANUP_ROUNDS = 30
 POSITIONS = """
 select h.shard, coalesce((select a.pos from attempt a where a.shard = h.shard order by a.pos desc limit 1), 0) + 1
 from unnest(%(shards)b::int2[]) h(shard)"""
-END_DELETED = """
-with gone as (select s.id, s.shard from subscriptions_subscription s
-              where s.deleted_at is not null and s.shard = any(%(shards)b::int2[])
-                and (not exists (select from ended x where x.sub = s.id)
-                  or exists (select from parcel p where p.shard = s.shard and p.sub = s.id)
-                  or exists (select from due d where d.shard = s.shard and d.sub = s.id))),
- p as (delete from parcel x using gone g where x.shard = g.shard and x.sub = g.id returning x.sub, x.seqs, x.day),
- d as (delete from due x using gone g where x.shard = g.shard and x.sub = g.id returning x.sub, x.seq, x.run),
- w as (select sub, seq from p, unnest(p.seqs) q(seq)
-       where not exists (select from attempt a where a.sub = p.sub and a.seq = q.seq and a.run = 0 and a.day = p.day)
-       union select sub, seq from d where run = 0
-         and not exists (select from attempt a where a.sub = d.sub and a.seq = d.seq and a.run = 0))
-insert into ended (sub, shard, waiting)
-select g.id, g.shard, (select count(*) from w where w.sub = g.id) from gone g
-on conflict (sub) do update set waiting = ended.waiting + excluded.waiting"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +60,18 @@ class Term:
         self.router = Router(self.roster)
         self.feeder = Feeder(fence=fence, roster=self.roster)
         self.dispatcher = Dispatcher(
-            fence=fence, sender=sender, budget=limits.budget, capture_bytes=limits.capture_bytes,
-            allow_http=limits.allow_http, tally=tally, load=self.feeder.load, wants_rows=self.feeder.wants_rows,
+            fence=fence, budget=limits.budget, tally=tally, wants_rows=self.feeder.wants_rows,
             wants_dues=self.feeder.wants_dues,
+            sending=Sending(
+                fence=fence, sender=sender, tally=tally, load=self.feeder.load, capture_bytes=limits.capture_bytes,
+                allow_http=limits.allow_http,
+            ),
         )  # fmt: skip
         self.feeder.dispatcher = self.dispatcher
         self.records = Records(dispatcher=self.dispatcher, fence=fence, dirty=self.mark)
+        self.applier = Applier(
+            fence=fence, dispatcher=self.dispatcher, roster=self.roster, positions=self.records.positions
+        )
         self.lag = LagWatch()
         self._dirty: set[int] = set()
         self._dirty_wake = asyncio.Event()
@@ -204,17 +194,7 @@ class Term:
             self.owned -= leaving
             for shard in leaving:
                 self.router.cursors.pop(shard, None)
-        lanes = [lane for lane in self.dispatcher.lanes.values() if lane.endpoint.shard in leaving]
-        for lane in lanes:
-            lane.slots = 0
-            lane.firsts.clear()
-            lane.retries.clear()
-            lane.replays.clear()
-            lane.backlog, lane.next_due = False, float("inf")
-        until = self._loop.time() + HANDOVER_PATIENCE_S
-        while any(lane.in_flight for lane in lanes) and self._loop.time() < until:
-            await asyncio.sleep(0.01)
-        self.dispatcher.abort_lanes(lanes)
+        lanes = await give_up(self.dispatcher, leaving, patience_s=HANDOVER_PATIENCE_S)
         await self._record_rest()
         for lane in lanes:
             self.dispatcher.lanes.pop(lane.endpoint.id, None)
@@ -225,7 +205,7 @@ class Term:
     async def _end_deleted(self) -> None:
         self._cleanup = False
         async with self.fence.hold() as session:
-            await session.execute(END_DELETED, {"shards": arrays.int2(sorted(self.owned))}, binary=True)
+            await endings.end_deleted(session, shards=sorted(self.owned))
         for sub, lane in list(self.dispatcher.lanes.items()):
             if lane.endpoint.deleted and not lane.in_flight:
                 del self.dispatcher.lanes[sub]
@@ -264,7 +244,7 @@ class Term:
             self.tally.routings += 1
             self.tally.routed_events += sum(map(len, events.values()))
             self.tally.routed_pairs += sum(pairs.values())
-            elsewhere = self._hand_over(shares)
+            elsewhere = hand_over(shares, dispatcher=self.dispatcher, roster=self.roster, owned=self.owned)
             full = {shard for shard, batch in events.items() if len(batch) == READ_AT_MOST}
             self._dirty |= full
             late = self.lag.late(events, now=self.fence.now())
@@ -273,28 +253,6 @@ class Term:
         if late:
             await self._tell_of_lag(late)
         return bool(full)
-
-    def _hand_over(self, shares: list[Any]) -> list[int]:
-        """Straight from the commit into the lanes. Returns subscriptions whose owner is another engine."""
-        elsewhere, d = [], self.dispatcher
-        for share in shares:
-            endpoint = self.roster.endpoints.get(share.sub.id)
-            if endpoint is None:
-                continue
-            if endpoint.shard not in self.owned:
-                elsewhere.append(endpoint.id)
-                continue
-            lane = d.lane(endpoint)
-            events = share.events
-            if lane.takes(len(events), sum(event.size for event in events)):
-                parcel = Parcel(endpoint.id, events[0].src, events[0].seq, len(events))
-                parcel.taken = {event.seq for event in events}
-                lane.push([Item(event, parcel) for event in events], parcel)
-                d.pump(lane)
-            else:
-                lane.leave()
-                d.feed(lane)
-        return elsewhere
 
     async def _tell_owners(self, subs: list[int]) -> None:
         async with self.fence.hold() as session:
@@ -319,7 +277,7 @@ class Term:
 
     async def _record_rest(self) -> None:
         d = self.dispatcher
-        while d.outcomes or d.done or d.disable or d.releases or d.changed:
+        while d.outcomes or d.done or d.sending.disable or d.releases or d.changed:
             batch = self.records.take()
             await self.records.write(batch)
             self.tally.records += 1
@@ -339,67 +297,5 @@ class Term:
                 async with asyncio.timeout(POLL_S):
                     await self._commands_wake.wait()
             self._commands_wake.clear()
-            if self.owned and await self._apply_commands():
+            if self.owned and await self.applier.apply(sorted(self.owned)):
                 self._commands_wake.set()
-
-    async def _apply_commands(self) -> bool:
-        d = self.dispatcher
-        async with self.fence.hold() as session:
-            waiting = await commands.waiting(session, shards=sorted(self.owned))
-            if not waiting:
-                return False
-            standings = await commands.standings(session, commands=waiting)
-            effective, results, seen = [], {}, set()
-            for command in waiting:
-                lane = d.lanes.get(command.sub)
-                key = (command.seq, command.run)
-                in_flight = lane is not None and _in_flight(d, lane, key)
-                known = (command.sub, *key) in seen and command.kind != "requeue"
-                works, text = commands.verdict(
-                    command, standings[command.id], in_flight=in_flight or known,
-                    breaker_open=lane is not None and lane.breaker.phase is not Phase.closed,
-                    exists=command.sub in self.roster.endpoints,
-                )  # fmt: skip
-                results[command.id] = text
-                if works:
-                    effective.append(command)
-                    seen.add((command.sub, *key))
-            cancels = [c for c in effective if c.kind == "cancel"]
-            positions = [self.records.positions.take(c.shard) for c in cancels]
-            async with session.transaction():
-                await commands.write(
-                    session, effective=effective, standings=standings, results=results, positions=positions,
-                    reason=Reason.cancelled, finish=WORDS[State.cancelled].end,
-                )  # fmt: skip
-        for command in effective:
-            self._took_effect(command, standings[command.id])
-        return len(waiting) == commands.AT_ONCE
-
-    def _took_effect(self, command: commands.Command, standing: commands.Standing) -> None:
-        d, key = self.dispatcher, (command.seq, command.run)
-        lane = d.lane(self.roster.endpoints[command.sub])
-        if command.kind == "cancel":
-            if key in lane.due_taken or any(i.event.seq == command.seq and not i.run for i in lane.firsts):
-                lane.cancelled.add(key)
-            subject = lane.subjects.get(standing.subject) if standing.subject is not None else None
-            if subject is not None and standing.due:
-                subject.rows -= 1
-                if not standing.held and not subject.busy and subject.rows > 0:
-                    d.releases.append((command.sub, standing.subject or 0))
-                    d.recordable.set()
-        else:
-            lane.next_due = 0.0
-        d.feed(lane)
-        d.pump(lane)
-
-
-def _in_flight(d: Dispatcher, lane: Any, key: tuple[int, int]) -> bool:
-    """Is an attempt of it on its way, or made and not yet recorded?"""
-    if any(o.sub == lane.endpoint.id and (o.item.event.seq, o.item.run) == key for o in d.outcomes):
-        return True
-    seq, run = key
-    if run or key in lane.due_taken:
-        queued = any((i.event.seq, i.run) == key for queue in (lane.retries, lane.replays) for i in queue)
-        return key in lane.due_taken and not queued
-    taken = any(parcel.taken is not None and seq in parcel.taken for parcel in lane.live.values())
-    return taken and not any(i.event.seq == seq for i in lane.firsts)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -53,8 +55,9 @@ class EngineStep(bootsteps.StartStopStep):
         try:
             uvloop.run(live())
         except Exception:
-            logger.exception("the engine ended")
-            raise
+            # A worker without its engine would look alive and own nothing; whoever supervises it starts a whole one.
+            logger.exception("the engine ended; so does its worker")
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def stop(self, parent: Any) -> None:
         if (

@@ -15,10 +15,10 @@ ALL = set(range(64))
     [
         (1, set(), set(), 64, []),
         (1, ALL, ALL, 0, []),
-        (2, ALL, ALL, 0, list(range(32, 64))),
+        (2, ALL, ALL, 0, list(range(1, 64, 2))),
         (2, set(), ALL, 32, []),
         (2, set(range(32)), set(range(32)), 0, []),
-        (3, set(range(30)), set(range(40)), 0, list(range(22, 30))),
+        (3, set(range(30)), set(range(40)), 0, [3, 7, 11, 15, 19, 23, 27, 29]),
         (0, set(), set(), 64, []),
     ],
 )
@@ -26,7 +26,7 @@ def test_each_engine_holds_its_share_and_no_more(
     engines: int, owned: set[int], taken: set[int], claims: int, releases: list[int]
 ) -> None:
     plan = ownership.plan(engines=engines, owned=owned, taken=taken)
-    assert plan.release == releases
+    assert sorted(plan.release) == releases
     assert plan.claim_most == claims
     assert not set(plan.claim) & taken
 
