@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.installed
 
-.PHONY: run env test check bench drill demo clean
+.PHONY: run test test-browser test-peers check bench drill demo
 
 run: .venv/.runtime
 	@$(PY) -m hub.ops.local.supervisor
@@ -14,7 +14,18 @@ $(STAMP): requirements-dev.txt requirements.txt
 	@python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt && touch $@ .venv/.runtime
 
 test: $(STAMP)
-	@$(PY) -m pytest -n 2
+	@$(PY) -m pytest -n 2 --ignore tests/browser --ignore tests/peers
+
+# Needs Chromium at /usr/bin/chromium (Debian: apt-get install chromium).
+test-browser: .venv/.browser
+	@$(PY) -m pytest tests/browser
+
+.venv/.browser: $(STAMP) requirements-browser.txt
+	@.venv/bin/pip install --quiet --disable-pip-version-check -r requirements-browser.txt && touch $@
+
+# Needs Node.js 20 and npm (Debian: apt-get install nodejs npm).
+test-peers: $(STAMP)
+	@$(PY) -m pytest tests/peers
 
 check: $(STAMP)
 	@.ci/check

@@ -57,13 +57,22 @@ async def _back(patient: Patient, name: str, old: int) -> None:
     raise RuntimeError(f"{name} did not come back within {BACK_WITHIN_S} s")
 
 
+async def _running(patient: Patient, name: str) -> psutil.Process:
+    """The part, waited for where an earlier fault has just ended it (beat dies of a clock that jumps back)."""
+    until = time.monotonic() + BACK_WITHIN_S
+    while (process := patient.child(name)) is None:
+        if time.monotonic() > until:
+            raise RuntimeError(f"{name} does not run")
+        await asyncio.sleep(0.05)
+    return process
+
+
 def kill(name: str) -> Fault:
     """kill -9; the supervisor starts it again."""
 
     async def fault(patient: Patient, rng: random.Random) -> float:
         await asyncio.sleep(rng.uniform(0, 0.3))
-        process = patient.child(name)
-        assert process is not None, f"{name} does not run"
+        process = await _running(patient, name)
         process.send_signal(signal.SIGKILL)
         await _back(patient, name, process.pid)
         return time.monotonic()
@@ -74,7 +83,7 @@ def kill(name: str) -> Fault:
 async def kill_all(patient: Patient, rng: random.Random) -> float:
     """kill -9 of every part within a moment."""
     await asyncio.sleep(rng.uniform(0, 0.3))
-    processes = {name: process for name in PARTS if (process := patient.child(name)) is not None}
+    processes = {name: await _running(patient, name) for name in PARTS}
     names = list(processes)
     rng.shuffle(names)
     for name in names:
@@ -90,6 +99,7 @@ def freeze(name: str, seconds: float) -> Fault:
 
     async def fault(patient: Patient, rng: random.Random) -> float:
         await asyncio.sleep(rng.uniform(0, 0.3))
+        await _running(patient, name)
         family = patient.family(name)
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
