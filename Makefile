@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 .PHONY: run test test-browser test-peers check bench drill demo
 
 run: .venv/.runtime
-	@$(PY) -m hub.ops.local.supervisor
+	@$(PY) -W ignore -m hub.ops.local.supervisor
 
 .venv/.runtime: requirements.txt
 	@python3 -m venv .venv && .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt && touch $@

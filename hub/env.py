@@ -1,4 +1,8 @@
-"""The one table of environment variables, each checked at start; nothing else reads os.environ."""
+"""The one table of environment variables, each checked at start.
+
+Only the supervisor of `make run` reads three more, for its own folder and processes: TRUNKLINE_LOCAL, PROCFILE and
+EMBEDDED_SHARED_BUFFERS.
+"""
 
 from __future__ import annotations
 

@@ -59,6 +59,10 @@ update due set held = false, due_at = clock_timestamp() from (
                 order by x.seq limit 1) d on true) f
 where due.sub = f.sub and due.seq = f.seq and due.run = f.run and due.held"""
 
+POSITIONS = """
+select h.shard, coalesce((select a.pos from attempt a where a.shard = h.shard order by a.pos desc limit 1), 0) + 1
+from unnest(%(shards)b::int2[]) h(shard)"""
+
 _STATEMENTS: dict[tuple[bool, ...], str] = {}
 
 
@@ -80,6 +84,11 @@ class Positions:
 
     def __init__(self) -> None:
         self.next: dict[int, int] = {}
+
+    async def load(self, session: Session, shards: list[int]) -> None:
+        """Go on where the last owner of these shards stopped."""
+        rows = await session.execute(POSITIONS, {"shards": arrays.int2(shards)}, binary=True)
+        self.next.update(await rows.fetchall())
 
     def take(self, shard: int) -> int:
         value = self.next[shard]

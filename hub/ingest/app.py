@@ -1,6 +1,6 @@
 """The ASGI application of the hot paths: POST /api/v1/events and /api/v1/events/batch. Everything else is another's.
 
-It runs within the hub's web process, or by itself (`uvicorn hub.ingest.app:application`) to scale ingest out.
+It runs within the hub's web process, or by itself (hub.ingest.standalone) to scale ingest out.
 """
 
 from __future__ import annotations

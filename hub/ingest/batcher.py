@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 MOST_EVENTS = 2000
 MOST_BYTES = 4 * 1024 * 1024
+PENDING_BYTES = 64 * 1024 * 1024
 
 
 class Unavailable(Exception):
@@ -57,6 +58,7 @@ class Batcher:
         self.events = 0
         self.commits = 0
         self.pending = 0
+        self.pending_bytes = 0
         self._recheck = recheck
         self._units: deque[Unit] = deque()
         self._wake = asyncio.Event()
@@ -66,6 +68,12 @@ class Batcher:
         self._shards_wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+
+    def has_room(self, count: int) -> bool:
+        """May that many more events wait? Bounded in number and in bytes; a lone large batch always gets in."""
+        if not self.pending:
+            return True
+        return self.pending + count <= self.most_pending and self.pending_bytes < PENDING_BYTES
 
     @property
     def available(self) -> bool:
@@ -98,6 +106,7 @@ class Batcher:
         future: asyncio.Future[dict[bytes, tuple[bytes, bytes]]] = asyncio.get_running_loop().create_future()
         self._units.append(Unit(events, size, key, future))
         self.pending += len(events)
+        self.pending_bytes += size
         self._wake.set()
         return future
 
@@ -153,6 +162,7 @@ class Batcher:
 
     def _finish(self, unit: Unit, result: Exception | dict[bytes, tuple[bytes, bytes]]) -> None:
         self.pending -= len(unit.events)
+        self.pending_bytes -= unit.size
         if unit.done.done():
             return
         if isinstance(result, Exception):

@@ -80,9 +80,7 @@ class Intake:
 
     def admit(self, key: Key, count: int) -> None:
         """Raises ProblemError 429 (rate) or 503 (too much waits already)."""
-        if self.batcher.pending + count > self.batcher.most_pending and self.batcher.pending:
-            raise ProblemError(BUSY)
-        if not self.batcher.available:
+        if not (self.batcher.available and self.batcher.has_room(count)):
             raise ProblemError(BUSY)
         wait = key.bucket.take(now=time.monotonic(), count=count)
         if wait:

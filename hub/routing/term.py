@@ -16,7 +16,6 @@ from hub.delivery.notices import Notice
 from hub.delivery.sending import Sending
 from hub.delivery.tally import Tally
 from hub.eventlog import append as log
-from hub.eventlog import arrays
 from hub.routing import endings, ownership
 from hub.routing.applying import Applier
 from hub.routing.feeding import Feeder
@@ -35,10 +34,6 @@ POLL_S = 1.0
 SURVEY_S = 1.0
 HANDOVER_PATIENCE_S = 4.0
 CLEANUP_ROUNDS = 30
-
-POSITIONS = """
-select h.shard, coalesce((select a.pos from attempt a where a.shard = h.shard order by a.pos desc limit 1), 0) + 1
-from unnest(%(shards)b::int2[]) h(shard)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +170,7 @@ class Term:
         async with self._routing:
             async with self.fence.hold() as session:
                 await self.router.take(session, shards)
-                rows = await session.execute(POSITIONS, {"shards": arrays.int2(shards)}, binary=True)
-                for shard, position in await rows.fetchall():
-                    self.records.positions.next[shard] = position
+                await self.records.positions.load(session, shards)
                 await self.roster.load(session)
             # Before the first routing of these shards, so that what waits there is known as backlog.
             await self.feeder.take_over(shards)

@@ -31,9 +31,10 @@ def _ready(local: Path, url: str, process: subprocess.Popen[bytes]) -> str:
     while time.monotonic() < until and process.poll() is None:
         try:
             key = json.loads((local / "demo.json").read_text())["test_key"]
-            if httpx.get(f"{url}/livez", timeout=2).is_success:
+            if httpx.get(f"{url}/readyz", timeout=5).json()["status"] == "ready":
                 return str(key)
-        except (OSError, ValueError, httpx.HTTPError):
+            time.sleep(0.1)
+        except (OSError, ValueError, KeyError, httpx.HTTPError):
             time.sleep(0.1)
     raise DidNotHappen(f"the hub did not start; read {local / 'hub.log'}")
 

@@ -140,7 +140,9 @@ async def dead_letters(stage: Stage) -> None:
     for delivery in found:
         (await stage.api.post(f"/deliveries/{delivery['id']}/requeue", json={})).raise_for_status()
     await stage.came("/gone", 9)
-    stage.say("Mended and requeued: all three are delivered, as run 2 of the same webhook-id.")
+    stage.say(
+        "Mended and requeued: all three are delivered, each in a run of its own under the same webhook-id."
+    )
 
 
 SCENES: tuple[Callable[[Stage], Awaitable[None]], ...] = (

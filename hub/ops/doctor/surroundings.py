@@ -105,7 +105,9 @@ def disk(*, free: int, total: int, folder: str) -> Finding:
     if free < GIB:
         return fail("disk", detail, "Free some space: PostgreSQL stops when its disk is full.")
     if free < 5 * GIB or free < total // 20:
-        return warn("disk", detail, "Free some space, or keep events for fewer days (RETENTION_DAYS).")
+        return warn(
+            "disk", detail, "Free some space, or detach and drop the oldest days (docs/operating.md)."
+        )
     return ok("disk", detail)
 
 

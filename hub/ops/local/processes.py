@@ -40,7 +40,7 @@ class Child:
     env: Mapping[str, str]
     user: str | None = None
     stop_signal: int = signal.SIGTERM
-    stop_s: float = 12.0
+    stop_s: float = 20.0
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     failures: int = 0
