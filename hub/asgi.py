@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 
@@ -36,11 +37,16 @@ class Protocol(IngestProtocol):
     ingest = ingest
 
 
+# Each page is a thread that wants the interpreter: more at once would be no faster, and ingest would wait for all of them.
+_pages = asyncio.Semaphore(3)
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         if scope["path"] in PATHS and scope["method"] == "POST":
             await ingest(scope, receive, send)
         else:
-            await _django(scope, receive, send)  # type: ignore[arg-type]
+            async with _pages:
+                await _django(scope, receive, send)  # type: ignore[arg-type]
     elif scope["type"] == "lifespan":
         await lifespan(ingest, receive, send)

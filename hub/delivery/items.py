@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 from hub.core import ids
 from hub.eventlog import envelope
@@ -12,13 +12,13 @@ class Event:
     """An event of the log as deliveries need it. `data` None: larger than INLINE_BYTES, loaded when it is sent."""
 
     __slots__ = (
-        "_body", "_head", "consumer", "created", "data", "day", "depth", "env", "extensions", "id", "origin",
+        "_body", "_head", "_id", "consumer", "created", "data", "day", "depth", "env", "extensions", "id", "origin",
         "seq", "size", "source", "src", "subject", "time", "trace", "type", "weight",
     )  # fmt: skip
 
     def __init__(
         self, day: date, src: int, seq: int, id: bytes, env: int, consumer: int | None, origin: int, depth: int, size: int,
-        created: datetime, time: datetime | None, type: str, source: str | None, subject: str | None, trace: str | None,
+        created: float, time: float | None, type: str, source: str | None, subject: str | None, trace: str | None,
         extensions: str | None, data: bytes | None,
     ) -> None:  # fmt: skip
         self.day, self.src, self.seq, self.id, self.env, self.consumer = day, src, seq, id, env, consumer
@@ -40,14 +40,20 @@ class Event:
         # What it costs while it waits: a large one's data is loaded only when it is sent.
         self.weight = size if data is not None else 256
         self._body: bytes | None = None
+        self._id: str | None = None
         self._head: tuple[str, bytes] | None = None
+
+    def _text(self) -> str:
+        if self._id is None:
+            self._id = ids.encode("evt", self.id)
+        return self._id
 
     def body(self) -> bytes:
         """The envelope, made once for all subscriptions; `data` must be there."""
         if self._body is None:
             assert self.data is not None
             self._body = envelope.body(
-                text_id=ids.encode("evt", self.id), type=self.type, timestamp=self.time or self.created, data=self.data,
+                text_id=self._text(), type=self.type, timestamp=self.created if self.time is None else self.time, data=self.data,
                 source=self.source, subject=self.subject, extensions=self.extensions,
             )  # fmt: skip
         return self._body
@@ -56,7 +62,7 @@ class Event:
         """(start of the message id, the traceparent header line), the same for all subscriptions."""
         if self._head is None:
             trace = self.trace or f"00-{self.id.hex()}-{self.id[8:].hex()}-00"
-            self._head = ids.message_id_prefix(self.id), f"traceparent: {trace}\r\n".encode()
+            self._head = "msg_" + self._text()[4:], f"traceparent: {trace}\r\n".encode()
         return self._head
 
     def drop_body(self) -> None:
@@ -67,7 +73,8 @@ class Event:
 
 INLINE_BYTES = 16_384
 EVENT_COLUMNS = (
-    "e.day, e.shard, e.seq, e.id, e.env, e.consumer, e.origin, e.depth, e.size, e.created_at, e.time, e.type, e.source,"
+    "e.day, e.shard, e.seq, e.id, e.env, e.consumer, e.origin, e.depth, e.size,"
+    " extract(epoch from e.created_at)::float8, extract(epoch from e.time)::float8, e.type, e.source,"
     f" e.subject, e.trace, e.extensions, case when e.size <= {INLINE_BYTES} then e.data end"
 )
 

@@ -67,7 +67,7 @@ class Sending:
     async def _attempt(self, lane: Lane, item: Item) -> Outcome:
         endpoint, event = lane.endpoint, item.event
         now = self._fence.now()
-        if item.run == 0 and now > event.created.timestamp() + endpoint.max_age_s:
+        if item.run == 0 and now > event.created + endpoint.max_age_s:
             return self._unsent(lane, item, Reason.expired, State.expired, now)
         target = endpoint.prepare(self._sender, allow_http=self._allow_http)
         if target is None:
@@ -91,7 +91,7 @@ class Sending:
         outcome = Outcome(endpoint.id, item, now, endpoint.version, reason, _DELIVERED)
         wire.fill(outcome, reply=reply, request=headers, body=body, captures=endpoint.captures, ok=ok)
         if item.attempts == 1:
-            self._tally.first(now - event.created.timestamp())
+            self._tally.first(now - event.created)
         self._tally.attempt(reason, reply.total_us)
         if item.manual:
             item.manuals += 1
@@ -114,7 +114,7 @@ class Sending:
             # A retry by hand that failed leaves the automatic schedule as it was.
             outcome.wait_s, outcome.finish = max(0.0, item.planned - self._loop.time()), 0
         else:
-            born = now if item.run else item.event.created
+            born = now if item.run else datetime.fromtimestamp(item.event.created, UTC)
             decision = retry.decide(
                 policy=endpoint.policy, attempt=max(item.attempts - item.manuals, 1), reason=reason, retry_after_s=asked,
                 now=now, expires_at=endpoint.policy.expires_at(born), random=random.random(),

@@ -5,25 +5,37 @@ Members in this order: id, type, timestamp, then source, subject, extensions whe
 
 from __future__ import annotations
 
-from datetime import datetime
+from functools import lru_cache
+from time import gmtime, strftime
 
 import orjson
 
 VERSION = 1
 
 
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds))
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since 1970 as UTC text with microseconds; the same text for the same number, always."""
+    microseconds = round(seconds * 1_000_000)
+    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06d}Z"
+
+
 def body(
     *,
     text_id: str,
     type: str,
-    timestamp: datetime,
+    timestamp: float,
     data: bytes,
     source: str | None = None,
     subject: str | None = None,
     extensions: str | None = None,
 ) -> bytes:
-    """The bytes that are signed and sent. `timestamp`: when it happened (given) or was accepted, UTC."""
-    head = f'{{"id":"{text_id}","type":"{type}","timestamp":"{timestamp.isoformat(timespec="microseconds")[:26]}Z"'.encode()
+    """The bytes that are signed and sent. `timestamp`: when it happened (given) or was accepted, seconds since 1970."""
+    head = f'{{"id":"{text_id}","type":"{type}","timestamp":"{rfc3339(timestamp)}"'.encode()
     if source is None and subject is None and extensions is None:
         return head + b',"data":' + data + b"}"
     parts = [head]

@@ -23,7 +23,7 @@ class LagWatch:
             first = next((event for event, _ in batch if notices.may_cause(event)), None)
             if first is None:
                 continue
-            lag = now - first.created.timestamp()
+            lag = now - first.created
             if lag > LATE_S and now - self._told.get(first.env, 0.0) > QUIET_S:
                 self._told[first.env] = now
                 told.append(Notice(

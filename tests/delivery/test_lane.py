@@ -35,7 +35,7 @@ def event(seq: int, *, size: int = 10, subject: str | None = None) -> Event:
         0,
         0,
         size,
-        NOW,
+        NOW.timestamp(),
         None,
         "a.b",
         None,
