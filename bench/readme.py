@@ -1,6 +1,6 @@
-"""Keeps the bench's table in README.md equal to bench/latest.json; `--check` only compares, and ends with 1 if they differ.
+"""Keeps the tables of bench and drill in README.md equal to bench/*.json; `--check` only compares, and ends with 1 if they differ.
 
-It measures nothing and touches nothing outside its two marks.
+It measures nothing and touches nothing outside its marks. A result that is not there yet leaves its block as it is.
 """
 
 from __future__ import annotations
@@ -36,12 +36,35 @@ def block(report: dict[str, Any]) -> str:
     return "\n".join([*lines, END])
 
 
-def replaced(text: str, new: str) -> str:
+DRILL_BEGIN, DRILL_END = "<!-- drill -->", "<!-- /drill -->"
+
+
+def drill_block(report: dict[str, Any]) -> str:
+    """The drill's table: what was broken how often, and what became of every accepted event."""
+    lines = [
+        DRILL_BEGIN,
+        f"Commit `{report['commit']}`, seed {report['seed']}, {report['rate']:g} events a second meanwhile."
+        f" {sum(row['count'] for row in report['rows'])} faults.",
+        "",
+        "| fault | times | accepted | lost | sent twice | until the part was back, at most | then until work flowed, at most |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in report["rows"]:
+        lines.append(
+            f"| {row['fault']} | {row['count']} | {row['accepted']:,} | {row['lost']} | {row['duplicates']} |"
+            f" {row['back_s']:.1f} s | {row['recovery_s']:.2f} s |"
+        )
+    return "\n".join([*lines, DRILL_END])
+
+
+def replaced(text: str, new: str, *, begin_mark: str = BEGIN, end_mark: str = END) -> str:
     """The text with the block between the marks renewed. Raises ValueError where the marks are missing."""
-    begin, end = text.find(BEGIN), text.find(END)
+    begin, end = text.find(begin_mark), text.find(end_mark)
     if begin < 0 or end < begin:
-        raise ValueError(f"README.md has no {BEGIN} … {END}; put both marks where the table belongs.")
-    return text[:begin] + new + text[end + len(END) :]
+        raise ValueError(
+            f"README.md has no {begin_mark} … {end_mark}; put both marks where the table belongs."
+        )
+    return text[:begin] + new + text[end + len(end_mark) :]
 
 
 def _number(value: float) -> str:
@@ -54,16 +77,18 @@ def main() -> int:
     options = parser.parse_args()
     path = ROOT / "README.md"
     try:
-        text = path.read_text()
-        renewed = replaced(text, block(json.loads((ROOT / "bench" / "latest.json").read_text())))
+        text = renewed = path.read_text()
+        if (latest := ROOT / "bench" / "latest.json").exists():
+            renewed = replaced(renewed, block(json.loads(latest.read_text())))
+        if (drill := ROOT / "bench" / "drill.json").exists():
+            new = drill_block(json.loads(drill.read_text()))
+            renewed = replaced(renewed, new, begin_mark=DRILL_BEGIN, end_mark=DRILL_END)
     except (OSError, ValueError) as error:
         print(f"readme: {error}", file=sys.stderr)
         return 1
     if options.check:
         if renewed != text:
-            print(
-                "README.md is not what bench/latest.json says; run python -m bench.readme.", file=sys.stderr
-            )
+            print("README.md is not what bench/*.json say; run python -m bench.readme.", file=sys.stderr)
         return int(renewed != text)
     path.write_text(renewed)
     return 0
