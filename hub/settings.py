@@ -78,7 +78,9 @@ TEMPLATES = [
 # Only commands that change the schema act as the owner of the tables; everything that serves has the lesser role.
 _OWNER = bool({"migrate", "test", "prepare", "flush"} & set(sys.argv[1:2])) and ENV["DATABASE_OWNER_URL"]
 DATABASES = {"default": env.database(ENV["DATABASE_OWNER_URL"] if _OWNER else ENV["DATABASE_URL"])}
-DATABASES["default"]["OPTIONS"] |= {"pool": {"min_size": 0, "max_size": 8, "timeout": 10, "max_idle": 60}}
+if Path(sys.argv[0]).name != "manage.py":
+    # Threads of the web process come and go; a command has one connection, and should fail at once where it can't.
+    DATABASES["default"]["OPTIONS"] |= {"pool": {"min_size": 0, "max_size": 8, "timeout": 10, "max_idle": 60}}
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 AUTH_USER_MODEL = "tenants.User"
 AUTH_PASSWORD_VALIDATORS = [
