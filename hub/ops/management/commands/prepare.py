@@ -34,7 +34,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0)
         except OperationalError as error:
             raise CommandError(
-                f"The database of DATABASE_URL can't be reached: {str(error).strip()}"
+                f"The database of DATABASE_URL can't be reached; start it or correct the address ({' '.join(str(error).split())})."
             ) from None
         app = env.database(settings.ENV["DATABASE_URL"])["USER"]
         if app and app != connection.settings_dict["USER"]:
