@@ -35,10 +35,18 @@ Owner = tuple[int | None, int, str]
 
 
 def idempotent(post: Handler) -> Handler:
-    """Wrap a view's `post`: a key seen before gets the first answer instead of another change."""
+    """Wrap a view's `post`: a key seen before gets the first answer instead of another change.
+
+    If the view has a method `settle`, the answer passes through it when all is committed.
+    """
 
     @wraps(post)
     def wrapper(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = act(view, request, *args, **kwargs)
+        settle = getattr(view, "settle", None)
+        return response if settle is None else settle(response)
+
+    def act(view: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return post(view, request, *args, **kwargs)

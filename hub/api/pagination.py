@@ -5,6 +5,7 @@ It never counts and never skips rows, so that page 1,000 costs what page 1 does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -32,9 +33,14 @@ PARAMETERS = (
 
 def limit_of(request: Request) -> int:
     """The page size asked for."""
-    text = request.query_params.get("limit", str(DEFAULT))
-    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= LARGEST):
-        raise bad_parameter("limit", f"must be a whole number from 1 to {LARGEST}")
+    return whole(request, "limit", default=DEFAULT, smallest=1, largest=LARGEST)
+
+
+def whole(request: Request, name: str, *, default: int = 0, smallest: int = 0, largest: int) -> int:
+    """A query parameter that is a number."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and smallest <= int(text) <= largest):
+        raise bad_parameter(name, f"must be a whole number from {smallest} to {largest}")
     return int(text)
 
 
@@ -66,8 +72,13 @@ def page(
     found = list(rows.order_by("-id")[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
-    cursor = seal_cursor(found[-1].id, name=name, scope=scope) if more else None
-    return Response({"data": output(found, many=True).data, "next_cursor": cursor, "has_more": more})
+    return answer(output(found, many=True).data, found[-1].id if more else None, name=name, scope=scope)
+
+
+def answer(rows: Sequence[Any], position: Any, *, name: str, scope: Scope) -> Response:
+    """A list's answer; `position` (JSON) is where its next page begins, None if this is the last."""
+    cursor = None if position is None else seal_cursor(position, name=name, scope=scope)
+    return Response({"data": rows, "next_cursor": cursor, "has_more": cursor is not None})
 
 
 def bad_parameter(name: str, detail: str) -> ProblemError:

@@ -19,7 +19,8 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
-from hub.api.fields import Strict
+from hub.api import ingest_document
+from hub.api.fields import Items, Strict
 from hub.core.problems import CODES, CONTENT_TYPE
 
 _HEADERS = {
@@ -36,7 +37,11 @@ def _header(name: str, description: str, **schema: Any) -> OpenApiParameter:
     )
 
 
-_IF_MATCH = _header("If-Match", 'Refuse with 412 unless it is at this version, such as `"v3"`.')
+_IF_MATCH = _header(
+    "If-Match",
+    'Refuse with 412 unless it is at this version, such as `"v3"`.',
+    pattern='^"[!#-~]*"$',
+)
 _IF_NONE_MATCH = _header("If-None-Match", "Answer 304 if it is at this version still.")
 _IDEMPOTENCY = _header(
     "Idempotency-Key",
@@ -127,6 +132,12 @@ class AutoSchema(openapi.AutoSchema):
             schema["additionalProperties"] = False
         return schema
 
+    def _map_serializer_field(self, field: Any, direction: str, bypass_extensions: bool = False) -> Any:
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
+        if isinstance(field, Items) and field.unique:
+            schema["uniqueItems"] = True
+        return schema
+
 
 def page_of(item: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
     """The shape of a list's answer."""
@@ -145,6 +156,7 @@ def page_of(item: type[serializers.Serializer[Any]]) -> type[serializers.Seriali
 def document() -> bytes:
     """The document as JSON."""
     schema = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    ingest_document.add(schema, headers=_HEADERS)
     return orjson.dumps(schema, default=str)
 
 

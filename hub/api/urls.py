@@ -7,9 +7,21 @@ from django.urls import path
 from django.views.decorators.cache import cache_control
 
 from hub.api.schema import DocumentView
-from hub.api.views import audit, consumers, environment, keys, members, pages, secrets, subscriptions
+from hub.api.views import (
+    audit,
+    consumers,
+    deliveries,
+    environment,
+    events,
+    keys,
+    members,
+    pages,
+    secrets,
+    subscriptions,
+)
 
 _SUBSCRIPTION = "api/v1/subscriptions/<str:subscription>"
+_DELIVERY = "api/v1/deliveries/<str:delivery>"
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -28,6 +40,23 @@ urlpatterns = [
     path(f"{_SUBSCRIPTION}/secrets", secrets.SecretsView.as_view(), name="secrets"),
     path(f"{_SUBSCRIPTION}/secrets/rotate", secrets.RotateView.as_view(), name="secrets-rotate"),
     path(f"{_SUBSCRIPTION}/secrets/reveal", secrets.RevealView.as_view(), name="secrets-reveal"),
+    path("api/v1/events", events.EventsView.as_view(), name="events"),
+    path("api/v1/events/batch", events.EventBatchView.as_view(), name="event-batch"),
+    path("api/v1/events/log", events.EventLogView.as_view(), name="event-log"),
+    path("api/v1/events/shards", events.EventShardsView.as_view(), name="event-shards"),
+    path("api/v1/events/<str:event>", events.EventView.as_view(), name="event"),
+    path(
+        "api/v1/events/<str:event>/deliveries", events.EventDeliveriesView.as_view(), name="event-deliveries"
+    ),
+    path("api/v1/deliveries", deliveries.DeliveriesView.as_view(), name="deliveries"),
+    path("api/v1/deliveries/requeue", deliveries.BulkRequeueView.as_view(), name="deliveries-requeue"),
+    path("api/v1/deliveries/cancel", deliveries.BulkCancelView.as_view(), name="deliveries-cancel"),
+    path(_DELIVERY, deliveries.DeliveryView.as_view(), name="delivery"),
+    path(f"{_DELIVERY}/attempts", deliveries.AttemptsView.as_view(), name="delivery-attempts"),
+    path(f"{_DELIVERY}/retry", deliveries.RetryView.as_view(), name="delivery-retry"),
+    path(f"{_DELIVERY}/cancel", deliveries.CancelView.as_view(), name="delivery-cancel"),
+    path(f"{_DELIVERY}/requeue", deliveries.RequeueView.as_view(), name="delivery-requeue"),
+    path("api/v1/commands/<str:command>", deliveries.CommandView.as_view(), name="command"),
     path("api/v1/keys", keys.KeysView.as_view(), name="keys"),
     path("api/v1/keys/<str:key>", keys.KeyView.as_view(), name="key"),
     path("api/v1/members", members.MembersView.as_view(), name="members"),

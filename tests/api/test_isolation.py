@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from hub.eventlog.selectors import fetch
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import ApiKey, AuditEntry, Consumer, Environment, Member
 from hub.tenants.scoping import staff
 from hub.tenants.services.tenants import set_suspended
 from tests.api.client import Api
 from tests.cast import Cast
+from tests.eventlog import rows
 
 NEW_SUBSCRIPTION = {"url": "https://hooks.example.com/", "patterns": ["*"]}
 # A body that the owner would get through with: a refusal must not be owed to the body. A new address needs
@@ -35,7 +37,15 @@ BODIES: dict[tuple[str, str], Any] = {
     ("key", "PATCH"): {"name": "changed"},
     ("members", "POST"): {"email": "new@example.com", "role": "viewer"},
     ("member", "PATCH"): {"role": "viewer"},
+    ("deliveries-requeue", "POST"): {"type": "order.*"},
+    ("deliveries-cancel", "POST"): {"subscription": "{subscription}"},
+    ("delivery-retry", "POST"): None,
+    ("delivery-cancel", "POST"): None,
+    ("delivery-requeue", "POST"): None,
 }
+# What a query must hold to get through.
+QUERIES = {"event-log": "?shard={shard}"}
+NAMED_IN_THE_BODY = {"deliveries-cancel"}
 PUBLIC = {"openapi"}
 # Members belong to the tenant: the key of another of its environments reaches them on purpose.
 OF_THE_TENANT = {"members", "member"}
@@ -47,6 +57,7 @@ class Try:
     method: str
     path: str
     names_a_row: bool
+    body: Any
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -73,12 +84,15 @@ def tries(world: World) -> Iterator[Try]:
         for method in ("GET", "POST", "PATCH", "DELETE"):
             if not hasattr(view.view_class, method.lower()):
                 continue
-            for rows in world.rows:
-                path = route
+            for row in world.rows:
+                path = route + QUERIES.get(name, "").format(**row)
                 for parameter in parameters:
-                    path = path.replace(f"<str:{parameter}>", rows[parameter])
-                yield Try(name, method, "/" + path, bool(parameters))
-                if not parameters:
+                    path = path.replace(f"<str:{parameter}>", row[parameter])
+                body = BODIES.get((name, method))
+                if name in NAMED_IN_THE_BODY:
+                    body = {key: value.format(**row) for key, value in body.items()}
+                yield Try(name, method, "/" + path, bool(parameters) or name in NAMED_IN_THE_BODY, body)
+                if not parameters and name not in NAMED_IN_THE_BODY:
                     break
 
 
@@ -91,7 +105,7 @@ class World:
 
     @property
     def ids(self) -> set[str]:
-        return {value for row in self.rows for value in row.values()}
+        return {value for row in self.rows for name, value in row.items() if name != "shard"}
 
     def snapshot(self, *, but: Consumer | None = None) -> list[Any]:
         """Everything of it, and the tenant's members; without what one consumer owns."""
@@ -101,8 +115,8 @@ class World:
         return [
             [{**row, "last_used_at": None} for row in keys.order_by("id").values()],
             *(
-                list(rows.order_by("id").values())
-                for rows in (
+                list(found.order_by("id").values())
+                for found in (
                     Environment.objects.filter(id=live.id),
                     Consumer.objects.filter(environment=live),
                     Member.objects.filter(tenant=live.tenant_id),
@@ -110,6 +124,13 @@ class World:
                     Secret.objects.filter(subscription__in=subscriptions),
                     AuditEntry.objects.filter(target__in=self.ids),
                 )
+            ),
+            *(
+                fetch(
+                    f"select * from {table} where sub = any(%s) order by 1, 2",
+                    [[s.id for s in subscriptions]],
+                )
+                for table in ("command", "due", "parcel", "attempt", "ended")
             ),
         ]
 
@@ -120,13 +141,20 @@ def world(cast: Cast, alice: Api) -> World:
     acmes = alice.post("/subscriptions", {**NEW_SUBSCRIPTION, "consumer": "acme"}).json()["id"]
     keys = [row["id"] for row in alice.get("/keys").json()["data"]]
     member = alice.get("/members").json()["data"][0]["id"]
-    return World(
-        cast,
-        [
-            {"consumer": cast.acme.public_id, "subscription": own, "key": keys[0], "member": member},
-            {"consumer": "acme", "subscription": acmes, "key": keys[-1], "member": member},
-        ],
-    )
+    found = [
+        {"consumer": cast.acme.public_id, "subscription": own, "key": keys[0], "member": member},
+        {"consumer": "acme", "subscription": acmes, "key": keys[-1], "member": member},
+    ]
+    for row in found:
+        # A dead letter, and one that waits.
+        subscription = Subscription.objects.get(uid=row["subscription"])
+        first, second = (rows.event(cast.alice.live, consumer=subscription.consumer) for _ in range(2))
+        rows.dead(subscription, first)
+        rows.capture(subscription, first)
+        rows.parcel(subscription, [second])
+        row |= {"event": first.id, "delivery": first.delivery(subscription), "shard": str(first.shard)}
+        row["command"] = alice.post(f"/deliveries/{row['delivery']}/requeue").json()["command"]
+    return World(cast, found)
 
 
 def test_every_address_is_tried_with_a_fitting_body() -> None:
@@ -134,7 +162,9 @@ def test_every_address_is_tried_with_a_fitting_body() -> None:
              for method in ("POST", "PATCH") if hasattr(view.view_class, method.lower())}  # fmt: skip
     assert known == BODIES.keys(), "give each address and method with a body an entry in BODIES"
     parameters = {parameter for _, _, found, _ in patterns() for parameter in found}
-    assert parameters == {"consumer", "subscription", "key", "member"}, "give the new kind a row in `world`"
+    assert parameters == {"consumer", "subscription", "key", "member", "event", "delivery", "command"}, (
+        "give the new kind a row in `world`"
+    )
 
 
 def test_the_owner_gets_through_everywhere(world: World, alice: Api) -> None:
@@ -148,7 +178,7 @@ def test_without_a_key_everything_is_401(world: World) -> None:
     before = world.snapshot()
     for key in (None, "tl_live_nonsense", "tl_live_" + "A" * 43):
         for attempt in tries(world):
-            answer = Api(key)(attempt.method, attempt.path, BODIES.get((attempt.name, attempt.method)))
+            answer = Api(key)(attempt.method, attempt.path, attempt.body)
             assert answer.status_code == 401, attempt
             assert answer["WWW-Authenticate"].startswith("Bearer")
     assert world.snapshot() == before
@@ -173,8 +203,8 @@ def refuse_all(
     for attempt in tries(world):
         if attempt.name in but:
             continue
-        answer = stranger(attempt.method, attempt.path, BODIES.get((attempt.name, attempt.method)))
-        allowed = {404} if attempt.names_a_row else {200, 201}
+        answer = stranger(attempt.method, attempt.path, attempt.body)
+        allowed = {404} if attempt.names_a_row else {200, 201, 202}
         assert answer.status_code in allowed | ({403} if consumer else set()), attempt
         seen = {found for found in world.ids if found in answer.content.decode()}
         assert not seen, f"{attempt} shows {seen}"
@@ -192,6 +222,14 @@ def test_a_row_named_in_a_body_or_query_must_be_the_callers_own(world: World, re
             stranger.get(f"/subscriptions?consumer={consumer}"),
             stranger.post("/keys", {"scopes": ["events:write"], "consumer": consumer}),
             stranger.get(f"/keys?consumer={consumer}"),
+            stranger.get(f"/events?consumer={consumer}"),
+            stranger.get(f"/deliveries?consumer={consumer}"),
+            *(stranger.get(f"/deliveries?subscription={row['subscription']}") for row in world.rows),
+            *(stranger.get(f"/deliveries?event={row['event']}") for row in world.rows),
+            *(
+                stranger.post("/deliveries/requeue", {"subscription": row["subscription"]})
+                for row in world.rows
+            ),
         ):
             assert answer.status_code in ((403, 404) if key == world.cast.globex_key else (404,))
     assert world.snapshot() == before
@@ -203,6 +241,23 @@ def test_a_cursor_opens_for_its_own_scope_only(world: World, alice: Api) -> None
     for key in (world.cast.charlie.live_key, world.cast.alice.test_key, world.cast.acme_key):
         assert Api(key).get(f"/subscriptions?cursor={cursor}").status_code == 400
     assert alice.get(f"/consumers?cursor={cursor}").status_code == 400
+
+
+def test_a_consumers_key_reaches_its_own_deliveries_and_commands(world: World) -> None:
+    acme, (own, theirs) = Api(world.cast.acme_key), world.rows
+    for name in (
+        "events/{event}",
+        "deliveries/{delivery}",
+        "deliveries/{delivery}/attempts",
+        "commands/{command}",
+    ):
+        assert acme.get("/" + name.format(**theirs)).status_code == 200
+        assert acme.get("/" + name.format(**own)).status_code == 404
+    assert acme.post(f"/deliveries/{theirs['delivery']}/requeue").status_code == 202
+    listed = acme.get("/deliveries").json()["data"]
+    assert {row["subscription"] for row in listed} == {theirs["subscription"]}
+    assert len(listed) == 2
+    assert {row["consumer"] for row in acme.get("/events").json()["data"]} == {world.cast.acme.public_id}
 
 
 def test_a_kept_answer_is_for_its_own_scope_only(world: World) -> None:

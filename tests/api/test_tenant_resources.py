@@ -46,13 +46,23 @@ def test_somebody_of_another_tenant_shows_nothing_but_the_email(cast: Cast, alic
     assert "Chaplin" not in str(known)
 
 
-def test_the_last_owner_stays(cast: Cast, alice: Api) -> None:
+def test_a_key_never_makes_changes_or_removes_an_owner(cast: Cast, alice: Api) -> None:
     path = f"/members/{cast.alice.member.uid}"
-    for refused in (alice.delete(path), alice.patch(path, {"role": "admin"})):
-        assert (refused.status_code, refused.json()["code"]) == (422, "invalid")
-    assert Member.objects.get(id=cast.alice.member.id).role == "owner"
-    alice.patch(f"/members/{cast.bob.member.uid}", {"role": "owner"})
-    assert alice.delete(path).status_code == 204
+    before = list(Member.objects.values_list("id", "role", "version"))
+    for refused in (
+        alice.delete(path),
+        alice.patch(path, {"role": "admin"}),
+        alice.patch(path, {"role": "owner"}),
+        alice.patch(f"/members/{cast.bob.member.uid}", {"role": "owner"}),
+        alice.post("/members", {"email": "new@a.example", "role": "owner"}),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert list(Member.objects.values_list("id", "role", "version")) == before
+    assert alice.delete(path, if_match='"v9"').status_code == 412
+    assert not User.objects.filter(email="new@a.example").exists()
+    bob = f"/members/{cast.bob.member.uid}"
+    assert alice.patch(bob, {"role": "admin"}).json()["role"] == "admin"
+    assert alice.delete(bob).status_code == 204
 
 
 @pytest.mark.parametrize(

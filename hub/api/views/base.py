@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from hub.api import etags, request_ids
+from hub.api.renderers import JSONRenderer
 from hub.core.problems import ProblemError, closest, problem
 from hub.tenants.scoping import Scope
 
@@ -23,13 +24,16 @@ class HubView(APIView):
     `scopes`: the scope each method needs. `query`: the query parameters each method takes.
     `environment_wide`: closed to keys of one consumer.
     `versioned`: has an ETag, so takes If-None-Match and If-Match.
+    `elsewhere`: methods of this address that are answered before Django.
     """
 
+    renderer_classes = (JSONRenderer,)
     http_method_names: ClassVar[list[str]] = ["get", "post", "patch", "delete", "head"]
     scopes: ClassVar[Mapping[str, str]] = {}
     query: ClassVar[Mapping[str, Sequence[OpenApiParameter]]] = {}
     environment_wide: ClassVar[bool] = False
     versioned: ClassVar[bool] = False
+    elsewhere: ClassVar[Sequence[str]] = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         method = request.method.lower()
@@ -48,6 +52,12 @@ class HubView(APIView):
         response[request_ids.HEADER] = request_ids.of(request._request)
         response.setdefault("Cache-Control", "no-store" if request.method == "POST" else "private, no-cache")
         return response
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        headers: dict[str, str] = super().default_response_headers
+        own = () if not self.scopes else headers["Allow"].split(", ")
+        return headers | {"Allow": ", ".join([*own, *self.elsewhere])}
 
     @property
     def scope(self) -> Scope:

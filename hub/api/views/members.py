@@ -1,4 +1,4 @@
-"""Members of the tenant and their roles."""
+"""Members of the tenant and their roles. A key stands for no person, so it never makes or unmakes an owner."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from hub.api import fields, pagination
 from hub.api.idempotency import idempotent
 from hub.api.schema import page_of
 from hub.api.views.base import HubView
+from hub.tenants import refusals, roles
 from hub.tenants.models import Member
 from hub.tenants.services import members
+
+_A_KEY_ACTS_AS = "admin"
 
 
 class Output(serializers.Serializer[Member]):
@@ -51,7 +54,9 @@ class MembersView(HubView):
     @extend_schema(operation_id="members_add", request=Input, responses={201: Output})
     @idempotent
     def post(self, request: Request) -> Response:
-        member = members.add(scope=self.scope, **self.read(self.Input))
+        given = self.read(self.Input)
+        _check(old=None, new=given["role"])
+        member = members.add(scope=self.scope, **given)
         location = f"/api/v1/members/{member.uid}"
         return self.answer(Output(member).data, version=member.version, status=201, location=location)
 
@@ -75,19 +80,31 @@ class MemberView(HubView):
 
     @extend_schema(operation_id="members_change_role", request=Input, responses=Output)
     def patch(self, request: Request, member: str) -> Response:
-        role = self.read(self.Input)["role"]
+        role = self.read(self.Input, partial=True).get("role") or self.scope.member(member).role
+        version = self._version_that_may_become(role, member)
         return self._show(
-            members.change_role(
-                scope=self.scope, uid=member, role=role, expected_version=self.expected_version
-            )
+            members.change_role(scope=self.scope, uid=member, role=role, expected_version=version)
         )
 
     @extend_schema(
-        operation_id="members_remove", responses={204: None}, description="The last owner can't be removed."
+        operation_id="members_remove", responses={204: None}, description="A key can't remove an owner."
     )
     def delete(self, request: Request, member: str) -> Response:
-        members.remove(scope=self.scope, uid=member, expected_version=self.expected_version)
+        version = self._version_that_may_become(None, member)
+        members.remove(scope=self.scope, uid=member, expected_version=version)
         return Response(status=204)
+
+    def _version_that_may_become(self, new: str | None, uid: str) -> int:
+        """The version whose role was judged: if it is another by the time of the change, that is refused."""
+        member = self.scope.member(uid)
+        refusals.check_version(expected=self.expected_version, version=member.version)
+        _check(old=member.role, new=new)
+        return member.version
 
     def _show(self, member: Member) -> Response:
         return self.answer(Output(member).data, version=member.version)
+
+
+def _check(*, old: str | None, new: str | None) -> None:
+    if not roles.may_change_member(_A_KEY_ACTS_AS, old=old, new=new):
+        raise refusals.forbidden("Only an owner who has signed in can make, change or remove an owner.")

@@ -9,7 +9,7 @@ from hub.delivery.selectors.facts import Delivery
 from hub.delivery.selectors.gathering import LAST, last_of
 from hub.delivery.selectors.targets import targets
 from hub.delivery.states import WORDS, State
-from hub.eventlog.selectors import SCAN, Conditions, Page, day_of, fetch
+from hub.eventlog.selectors import SCAN, Conditions, Page, day_of, fetch, of_type
 from hub.tenants.scoping import Scope
 
 _ORDER = "ORDER BY a.at DESC, a.sub DESC, a.seq DESC, a.run DESC"
@@ -24,6 +24,7 @@ def ended(
     *,
     scope: Scope,
     states: frozenset[State],
+    type: str | None,
     since: int | None,
     until: int | None,
     below: Sequence[Any] | None,
@@ -48,6 +49,13 @@ def ended(
         rest.add(f"(a.finish = ANY(%s) OR {_CUT_SHORT})", numbers)
     else:
         rest.add("a.finish = ANY(%s)", numbers)
+    if type is not None:
+        match = Conditions()
+        of_type(match, type)
+        rest.add(
+            f"EXISTS (SELECT FROM event e WHERE e.shard = a.src AND e.seq = a.seq AND e.day = a.day AND {match})",
+            *match.values,
+        )
     source = f"(SELECT * FROM attempt a WHERE {where} {_ORDER} LIMIT {SCAN}) a WHERE {rest}"
     columns = f"a.sub, a.seq, a.run, a.src, a.day, {LAST}"
     rows = fetch(

@@ -5,7 +5,7 @@ Which order a list has follows from what is asked for, never from what is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from hub.tenants.scoping import Scope
 
 AT_ONCE: Final = 500
 ROUNDS: Final = 20
+_WITH_A_ROW: Final = frozenset((State.retrying, State.held))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +87,24 @@ def _days(asked: Asked) -> tuple[Any, Any]:
 
 
 def _fill(
-    found: Sequence[Target], within: Range, below: Key, limit: int, asked: Asked,
-    *, among: Collection[tuple[int, int]] | None = None,
-) -> Page[Delivery, Key]:  # fmt: skip
+    found: Sequence[Target], within: Range, below: Key, limit: int, asked: Asked
+) -> Page[Delivery, Key]:
     """Gather until the page is full, the range is at its end, or enough was looked at."""
     rows: list[Delivery] = []
-    looked = 0
-    plain = asked.states is None and asked.type is None
-    # Of finished deliveries there are far more than of others.
-    tried = asked.states is None or not asked.states <= OPEN
+    looked, states = 0, asked.states
     for _ in range(ROUNDS):
         chunk, stop = gather(
-            targets=found, within=within, below=below, limit=limit + 1 if plain else AT_ONCE, tried=tried
+            targets=found,
+            within=within,
+            below=below,
+            limit=limit + 1 if states is None and asked.type is None else AT_ONCE,
+            # Of finished deliveries there are far more than of others, and of waiting ones there may be.
+            tried=states is None or not states <= OPEN,
+            waiting=states is None or not states <= _WITH_A_ROW,
         )
         rows += with_events(
-            [d for d in chunk
-             if (asked.states is None or d.state in asked.states) and (among is None or (d.src, d.seq) in among)],
-            lambda event: _fits(event, asked),
-        )  # fmt: skip
+            [d for d in chunk if states is None or d.state in states], lambda event: _fits(event, asked)
+        )
         if len(rows) > limit:
             return Page(rows[:limit], rows[limit - 1].key)
         if stop is None:
@@ -153,10 +154,8 @@ def _by_log(
             events = page.rows
             top = events[0].id.hex()
             seqs, days = [event.seq for event in events], [event.day for event in events]
-            found = _fill(
-                targets(scope, of=events), Range(min(seqs), max(seqs), min(days), max(days)), below,
-                limit - len(rows), asked, among={event.key for event in events},
-            )  # fmt: skip
+            within = Range(min(seqs), max(seqs), min(days), max(days), seqs)
+            found = _fill(targets(scope, of=events), within, below, limit - len(rows), asked)
             rows += found.rows
             if found.next is not None:
                 return Page(rows, [top, *found.next])
@@ -181,17 +180,8 @@ def _ended(
     scope: Scope, asked: Asked, position: Sequence[Any] | None, limit: int
 ) -> Page[Delivery, Sequence[Any]]:
     assert asked.states is not None
-    rows: list[Delivery] = []
-    for _ in range(ROUNDS):
-        page = ended.ended(
-            scope=scope, states=asked.states, since=asked.since, until=asked.until, below=position,
-            limit=limit if asked.type is None else AT_ONCE,
-        )  # fmt: skip
-        rows += with_events(page.rows, lambda event: asked.type is None or matches(asked.type, event.type))
-        if len(rows) >= limit:
-            more = page.next is not None or len(rows) > limit
-            return Page(rows[:limit], ended.position(rows[limit - 1]) if more else None)
-        if page.next is None:
-            return Page(rows, None)
-        position = page.next
-    return Page(rows, position)
+    page = ended.ended(
+        scope=scope, states=asked.states, type=asked.type, since=asked.since, until=asked.until,
+        below=position, limit=limit,
+    )  # fmt: skip
+    return Page(with_events(page.rows, lambda event: True), page.next)
