@@ -66,6 +66,7 @@ create unique index attempt_pos on attempt (shard, pos, day);
 create index attempt_delivery on attempt (sub, seq, run);
 create index attempt_recent on attempt (env, at);
 create index attempt_dead on attempt (env, at) where finish = 2;
+create index attempt_ended on attempt (env, at) where finish > 2;
 
 create table capture (
     day      date     not null,                  -- the attempt's: kept for less time than the attempt
