@@ -54,9 +54,13 @@ from (select x.* from unnest(%(srcs)b::int2[], %(floors)b::int8[]) f(src, floor)
                           and p.first_seq > f.floor and p.run = 0 order by p.first_seq limit %(parcels)b) x
       order by x.first_seq limit %(parcels)b) p
 left join lateral (
-   select e.* from unnest(p.seqs) q(seq) join event e on e.shard = p.src and e.day = p.day and e.seq = q.seq
-   where not exists (select from attempt a where a.sub = p.sub and a.seq = q.seq and a.run = 0 and a.day = p.day)
-     and not exists (select from due d where d.sub = p.sub and d.seq = q.seq and d.run = 0)) e on true
+   -- LIMIT 1 keeps each look-up a walk of an index: without statistics the planner would join whole days instead.
+   select e.* from unnest(p.seqs) q(seq)
+   cross join lateral (select * from event x where x.shard = p.src and x.day = p.day and x.seq = q.seq limit 1) e
+   left join lateral (select 1 as found from attempt a where a.sub = p.sub and a.seq = q.seq and a.run = 0 and a.day = p.day
+                      limit 1) done on true
+   left join lateral (select 1 as found from due d where d.sub = p.sub and d.seq = q.seq and d.run = 0 limit 1) later on true
+   where done.found is null and later.found is null) e on true
 order by p.first_seq, e.seq"""
 
 DUES = f"""
@@ -65,7 +69,7 @@ select u.sub, d.run, d.attempt, d.manual, d.manuals, d.via, extract(epoch from d
 from unnest(%(shard)b::int2[], %(sub)b::int4[]) u(shard, sub)
 cross join lateral (select * from due x where x.shard = u.shard and x.sub = u.sub and not x.held
                     order by x.due_at limit %(page)b) d
-join event e on e.shard = d.src and e.day = d.day and e.seq = d.seq
+cross join lateral (select * from event x where x.shard = d.src and x.day = d.day and x.seq = d.seq limit 1) e
 order by d.due_at"""
 
 BODY = "select data from event where shard = %(src)b and day = %(day)b and seq = %(seq)b"
