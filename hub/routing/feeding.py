@@ -30,6 +30,9 @@ where f.state <> 'closed'"""
 TROUBLED = "select distinct sub from breaker_fact"
 
 
+AGAIN_S = 1.0
+
+
 class Feeder:
     """Two loops over the lanes that asked for rows; each lane is read by one of them at a time."""
 
@@ -128,7 +131,12 @@ class Feeder:
             while self._rows:
                 _, lane = self._rows.popitem()
                 if lane.wants_more() and self.dispatcher.lanes.get(lane.endpoint.id) is lane:
-                    await self._read_parcels(lane)
+                    try:
+                        await self._read_parcels(lane)
+                    except psycopg.Error as error:
+                        # Reading is no ownership: the rows are read again, and nothing that is under way is dropped.
+                        logger.warning("waiting deliveries could not be read: %s", str(error).strip())
+                        self._loop.call_later(AGAIN_S, self.wants_rows, lane)
 
     async def _read_parcels(self, lane: Lane) -> None:
         lane.refilling, generation = True, lane.generation
@@ -189,6 +197,11 @@ class Feeder:
                 try:
                     async with self._reader() as session:
                         found = await readback.dues(session, lanes=lanes, now=self._loop.time())
+                except psycopg.Error as error:
+                    logger.warning("due deliveries could not be read: %s", str(error).strip())
+                    for lane in lanes:
+                        self._loop.call_later(AGAIN_S, self.wants_dues, lane)
+                    continue
                 finally:
                     for lane in lanes:
                         lane.due_loading = False
