@@ -73,8 +73,8 @@ def test_what_is_no_unicode_is_written_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        (f"secret is {new_secret()}.", "secret is whsec_[redacted]."),
-        (new_keypair()[0], "whsk_[redacted]"),
+        pytest.param(f"secret is {new_secret()}.", "secret is whsec_[redacted].", id="a signing secret"),
+        pytest.param(new_keypair()[0], "whsk_[redacted]", id="a private key"),
         (f"key {KEY} was used", "key tl_live_[redacted] was used"),
         ("tl_test_A1b2C3 is its prefix", "tl_test_A1b2C3 is its prefix"),
         ("Authorization: Bearer abc.def-123", "Authorization: [redacted]"),
