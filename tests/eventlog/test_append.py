@@ -135,12 +135,16 @@ async def test_a_missing_day_is_made_while_a_reader_holds_the_parent(log_databas
     await reader.set_autocommit(False)
     await reader.execute("select count(*) from event")
     maker = await open_session(name="maker", lock_timeout="2s")
-    day = "2031-05-06"
-    made = await (await maker.execute("select hub_make_day('event', %s::date)", (day,))).fetchone()
-    again = await (await maker.execute("select hub_make_day('event', %s::date)", (day,))).fetchone()
+    # The day after the last one there is, so that no gap is left for others to find.
+    found = await (
+        await maker.execute("select current_date + 15, to_char(current_date + 15, 'YYYYMMDD')")
+    ).fetchone()
+    assert found is not None
+    made = await (await maker.execute("select hub_make_day('event', %s::date)", (found[0],))).fetchone()
+    again = await (await maker.execute("select hub_make_day('event', %s::date)", (found[0],))).fetchone()
     assert (made, again) == ((True,), (False,))
     await reader.rollback()
     with pytest.raises(psycopg.errors.RestrictViolation):
-        await maker.execute("truncate event_20310506")
+        await maker.execute(f"truncate event_{found[1]}")
     await reader.close()
     await maker.close()
