@@ -136,6 +136,7 @@ def main() -> int:
         "commit": commit,
         "machine": about,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "short": bool(options.short),
         "rows": rows,
     }
     output.parent.mkdir(parents=True, exist_ok=True)

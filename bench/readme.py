@@ -22,6 +22,11 @@ def block(report: dict[str, Any]) -> str:
         BEGIN,
         f"Commit `{report['commit']}`, {report['at'][:10]}, {m['cores']} cores of {m['cpu']} for everything (hub, servers,"
         f" receiver, generator), Python {m['python']}, PostgreSQL {m['postgres']}. A ratio of 1 or more meets the target.",
+        *(
+            ["A quick run: each row once, for seconds; a whole one takes the median of three."]
+            if report.get("short")
+            else []
+        ),
         "",
         "| what | measured | target | without the hub | ratio |",
         "|---|---:|---:|---:|---:|",
