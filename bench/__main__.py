@@ -144,9 +144,7 @@ def main() -> int:
     print(figures.table(rows))
     failed = [result for result in results if result.failure]
     met = sum(1 for result in results if result.met)
-    print(
-        f"{met} of {len(rows)} met, {time.monotonic() - begun:.0f} s, {commit}, in {output.relative_to(ROOT)}"
-    )
+    print(f"{met} of {len(rows)} met, {time.monotonic() - begun:.0f} s, {commit}, in {output}")
     for line in bench.complaints[:20]:
         print(f"the hub complained: {line[:400]}", file=sys.stderr)
     for result in failed:
