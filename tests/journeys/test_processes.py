@@ -45,7 +45,12 @@ def second_ingest(hub: Hub) -> Iterator[str]:
             time.sleep(0.05)
     yield url
     process.terminate()
-    process.wait(20)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        # As the supervisor does with what does not stop in time.
+        process.kill()
+        process.wait()
 
 
 def test_an_ingest_process_of_its_own_takes_events_and_nothing_else(
