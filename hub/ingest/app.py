@@ -58,7 +58,8 @@ class IngestApp:
     async def shutdown(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A client library may swallow a cancellation; the stop is bounded all the same.
+        await asyncio.wait(self._tasks, timeout=2)
         await self.intake.batcher.stop()
         await self.intake.directory.close()
 

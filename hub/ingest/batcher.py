@@ -94,7 +94,7 @@ class Batcher:
                     await asyncio.sleep(0.01)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.wait(self._tasks, timeout=2)
         for session in (self._session, self._notify):
             if session is not None:
                 await session.close()

@@ -33,7 +33,7 @@ def second_ingest(hub: Hub) -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "uvicorn", "hub.ingest.standalone:application", "--port", str(port),
-         "--loop", "uvloop", "--http", "hub.ingest.standalone:Protocol", "--no-access-log"],
+         "--loop", "uvloop", "--http", "hub.ingest.standalone:Protocol", "--no-access-log", "--timeout-graceful-shutdown", "8"],
         cwd=ROOT, env=environment(hub), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     url, until = f"http://127.0.0.1:{port}", time.monotonic() + 30
@@ -45,12 +45,7 @@ def second_ingest(hub: Hub) -> Iterator[str]:
             time.sleep(0.05)
     yield url
     process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        # As the supervisor does with what does not stop in time.
-        process.kill()
-        process.wait()
+    process.wait(20)
 
 
 def test_an_ingest_process_of_its_own_takes_events_and_nothing_else(
