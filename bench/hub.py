@@ -34,7 +34,14 @@ COMPLAINTS = (
     "FATAL:",
     "PANIC:",
 )
-ROLES = {"uvicorn": "web", " worker": "worker", " beat": "beat", "postgres": "postgres", "valkey": "valkey"}
+ROLES = {
+    "hub.serve web": "web",
+    "hub.serve pages": "pages",
+    " worker": "worker",
+    " beat": "beat",
+    "postgres": "postgres",
+    "valkey": "valkey",
+}
 
 
 def free_port() -> int:

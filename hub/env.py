@@ -127,6 +127,12 @@ VARIABLES = (
     Variable("HOST", "127.0.0.1", _text, "address the web process listens on"),
     Variable("PORT", "8000", _integer(1, 65535), "port the web process listens on"),
     Variable(
+        "HANDOVER",
+        "",
+        _text,
+        "folder in which web and pages meet on one machine; empty: one in the temporary folder, by user and PORT",
+    ),
+    Variable(
         "PUBLIC_URL",
         "",
         _url("http", "https"),

@@ -43,7 +43,7 @@ def wait_for_hub(local: Path, port: int, database: str, *, seconds: float = 60) 
     while True:
         try:
             demo = json.loads((local / "demo.json").read_text())
-            if httpx.get(f"{url}/livez", timeout=2).status_code == 200:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
                 return Hub(url, demo["test_key"], database, local)
         except (OSError, ValueError, httpx.HTTPError):
             pass

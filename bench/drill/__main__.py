@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,20 +25,26 @@ from bench.drill.run import Row, drill
 
 RECOVERY_S = 5.0
 CLOCK = "clock one hour"
+AWAY_S = 300
 
 
 def plan(*, short: bool) -> dict[str, faults.Fault]:
     """The faults by name, but for the clock's, which needs a hub of its own."""
-    kills = ("web", "worker", "valkey", "postgres") if short else faults.PARTS
+    kills = ("web", "pages", "worker", "valkey", "postgres") if short else faults.PARTS
     found = {f"kill {name}": faults.kill(name) for name in kills}
     found["cut connections"], found["flush valkey"] = faults.cut, faults.flush
     if short:
-        return found
+        return found | away(3)
     found["kill all"] = faults.kill_all
     for name in faults.PARTS:
         found[f"freeze {name} 20 s"] = faults.freeze(name, 20)
     found["disk full"] = faults.disk_full(8)
     return found
+
+
+def away(seconds: float) -> dict[str, faults.Fault]:
+    """The servers out of reach for long."""
+    return {f"{name} away {seconds:g} s": faults.away(name, seconds) for name in ("valkey", "postgres")}
 
 
 def clock_library() -> str | None:
@@ -67,13 +74,13 @@ def free_port() -> int:
 
 
 def one_hub(
-    local: Path, kinds: dict[str, faults.Fault], options: argparse.Namespace, **more: str
+    local: Path, kinds: dict[str, faults.Fault], options: argparse.Namespace, times: int = 0, **more: str
 ) -> tuple[list[Row], str]:
     """Rows, and what check-invariants complained of ("" if nothing)."""
     patient = Patient(local, free_port(), **more)
     try:
         rows = asyncio.run(drill(
-            patient, kinds, seed=options.seed, times=1 if options.short else options.times, rate=options.rate,
+            patient, kinds, seed=options.seed, times=times or (1 if options.short else options.times), rate=options.rate,
             preload="disk full" in kinds,
         ))  # fmt: skip
         checked = patient.command("check-invariants")
@@ -135,15 +142,22 @@ def main() -> int:
     local = ROOT / ".local" / (f"drill-{time.time_ns()}" if options.short else "drill")
     shutil.rmtree(local, ignore_errors=True)
     kinds = {name: fault for name, fault in plan(short=options.short).items() if options.only in name}
+    long = {} if options.short else {n: fault for n, fault in away(AWAY_S).items() if options.only in n}
     rows: list[Row] = []
     complaint = ""
     try:
-        if kinds:
-            rows, complaint = one_hub(local / "hub", kinds, options)
+        with ThreadPoolExecutor(1) as beside:
+            # Five minutes of waiting twice, on a hub of its own while the others are at work.
+            waiting = beside.submit(one_hub, local / "away", long, options, 1) if long else None
+            if kinds:
+                rows, complaint = one_hub(local / "hub", kinds, options)
+            if waiting is not None:
+                further, complaint_too = waiting.result()
+                rows, complaint = rows + further, complaint + complaint_too
         if library is not None and not options.short and options.only in CLOCK:
             file, more = fake_clock(local / "clocked", library)
             further, complaint_too = one_hub(
-                local / "clocked", {CLOCK: faults.clock(file, 5)}, options, **more
+                local / "clocked", {CLOCK: faults.clock(file, 5)}, options, 0, **more
             )
             rows, complaint = rows + further, complaint + complaint_too
     finally:

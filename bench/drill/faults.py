@@ -21,7 +21,10 @@ from bench.drill.patient import Patient
 Fault = Callable[[Patient, random.Random], Awaitable[float]]
 """Does it and waits until the part is back; returns the loop's monotonic time of that."""
 
-PARTS = ("web", "worker", "beat", "valkey", "postgres")
+PARTS = ("web", "pages", "worker", "beat", "valkey", "postgres")
+# None of these may die of an outage, nor spin: together they may use that share of a core while it lasts.
+LASTING = ("web", "pages", "worker", "beat")
+SPINNING = 0.3
 BACK_WITHIN_S = 60
 
 
@@ -33,6 +36,8 @@ def _serves(patient: Patient, name: str, process: psutil.Process) -> bool:
     if name == "web":
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", patient.port)) == 0
+    if name == "pages":
+        return patient.ready()
     if name == "postgres":
         return patient.answers()
     if name == "worker":
@@ -124,6 +129,48 @@ async def cut(patient: Patient, rng: random.Random) -> float:
         )
         await asyncio.sleep(rng.uniform(0.05, 0.5))
     return time.monotonic()
+
+
+def away(name: str, seconds: float) -> Fault:
+    """PostgreSQL or Valkey can't be reached: its socket is gone and every session ended. All of ours must live through it."""
+
+    async def fault(patient: Patient, rng: random.Random) -> float:
+        await asyncio.sleep(rng.uniform(0, 0.3))
+        ours = [await _running(patient, part) for part in LASTING]
+        door = patient.door(name)
+        gone = door.with_name(f"{door.name}.away")
+        final = patient.rows("select count(*) from attempt where finish > 1")[0][0]
+        inside = psycopg.connect(patient.database, autocommit=True)
+        door.rename(gone)
+        try:
+            if name == "postgres":
+                inside.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'trunkline%%'"
+                )
+            else:
+                with redis.Redis(unix_socket_path=str(gone)) as client:
+                    client.client_kill_filter(_type="normal", skipme=True)
+                    client.client_kill_filter(_type="pubsub", skipme=True)
+            before = sum(sum(process.cpu_times()[:2]) for process in ours)
+            began = time.monotonic()
+            await asyncio.sleep(seconds)
+            used = sum(sum(process.cpu_times()[:2]) for process in ours) - before
+            share = used / (time.monotonic() - began)
+        finally:
+            gone.rename(door)
+            inside.close()
+        back = time.monotonic()
+        if name == "postgres" and share > SPINNING:
+            raise RuntimeError(f"without {name} the hub used {share:.2f} of a core")
+        if (now := patient.rows("select count(*) from attempt where finish > 1")[0][0]) != final:
+            raise RuntimeError(f"{now - final} deliveries ended in failure while {name} was away")
+        for part, process in zip(LASTING, ours, strict=True):
+            found = patient.child(part)
+            if found is None or found.pid != process.pid:
+                raise RuntimeError(f"{part} died while {name} was away")
+        return back
+
+    return fault
 
 
 async def flush(patient: Patient, rng: random.Random) -> float:

@@ -21,7 +21,8 @@ from hub.ops.local import supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = {
-    "web": "uvicorn",
+    "web": "hub.serve web",
+    "pages": "hub.serve pages",
     "worker": " worker ",
     "beat": " beat ",
     "valkey": "valkey-server",
@@ -53,13 +54,28 @@ class Patient:
         while True:
             try:
                 key: str = json.loads((self.local / "demo.json").read_text())["test_key"]
-                if httpx.get(f"{self.url}/livez", timeout=2).is_success:
+                if httpx.get(f"{self.url}/readyz", timeout=2).is_success:
                     return key
             except (OSError, ValueError, httpx.HTTPError):
                 pass
             if time.monotonic() > until or self.process.poll() is not None:
                 raise RuntimeError((self.local / "hub.log").read_text()[-2000:])
             time.sleep(0.05)
+
+    def ready(self) -> bool:
+        """Do web and pages answer?"""
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=2).status_code in (200, 503) and bool(
+                httpx.get(f"{self.url}/api/v1/openapi.json", timeout=10).is_success
+            )
+        except httpx.HTTPError:
+            return False
+
+    def door(self, name: str) -> Path:
+        """The socket at which PostgreSQL or Valkey is reached."""
+        if name == "valkey":
+            return Path(self.env["REDIS_URL"].removeprefix("unix://"))
+        return Path(self.env["DATABASE_URL"].partition("host=")[2].partition("&")[0]) / ".s.PGSQL.5432"
 
     def child(self, name: str) -> psutil.Process | None:
         """The process of that name, if it runs."""

@@ -1,6 +1,6 @@
 """The ASGI application of the hot paths: POST /api/v1/events and /api/v1/events/batch. Everything else is another's.
 
-It runs within the hub's web process, or by itself (hub.ingest.standalone) to scale ingest out.
+It is served by the hub's web process (hub.serve), of which there may be many.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import psycopg
 from django.conf import settings
 
 from hub.core import ids
-from hub.core.problems import CONTENT_TYPE, ProblemError, problem
+from hub.core.problems import CONTENT_TYPE, ProblemError, overloaded, problem
 from hub.ingest import cloudevents, parse
 from hub.ingest.intake import Intake
 from hub.ingest.limits import reconcile_forever
+from hub.ingest.status import Status
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,12 @@ EVENTS = "/api/v1/events"
 BATCH = "/api/v1/events/batch"
 LIMITS = {EVENTS: parse.EVENT_BYTES + 16_384, BATCH: parse.BATCH_BYTES}
 PATHS = frozenset(LIMITS)
+NO_PAGES = ProblemError(
+    overloaded(
+        "The process that serves pages is not there at the moment; ask again. Events are taken meanwhile.",
+        retry_after_s=1,
+    )
+)
 _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotent-replayed", b"true")
 
@@ -53,6 +60,7 @@ class IngestApp:
         self._tasks = [
             asyncio.create_task(reconcile_forever(settings.REDIS_URL, self.intake.directory.buckets())),
             asyncio.create_task(self._note_use_forever()),
+            asyncio.create_task(Status(self.intake).tell_forever()),
         ]
 
     async def shutdown(self) -> None:

@@ -1,7 +1,7 @@
 """The server's protocol with a short way for the hot paths: read whole, handed to ingest, answered in one write.
 
-Only plain requests take it (one regular expression decides); everything else, and every doubt, goes on in uvicorn's own
-protocol with the bytes untouched. It decides nothing about events.
+Only plain requests take it (one regular expression decides); every doubt goes on in uvicorn's own protocol with the bytes
+untouched, and a connection whose next request is no event is handed to the pages. It decides nothing about events.
 """
 
 from __future__ import annotations
@@ -10,19 +10,29 @@ import asyncio
 import re
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from hub.ingest.app import LIMITS, Answer, IngestApp
+from hub.core.handing import HandingProtocol
+from hub.ingest.app import LIMITS, NO_PAGES, Answer, IngestApp, refusal
 
 START = b"POST /api/v1/events"
 HEAD = re.compile(
     rb"POST (/api/v1/events(?:/batch)?) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*[^\x00-\x08\x0a-\x1f\x7f]*\r\n)+)\r\n"
 )
 LARGEST_HEAD = 16_384
+_OWN = re.compile(rb"(?:POST (?:http://[^/ ]*)?/api/v1/events(?:/batch)?|(?:GET|HEAD) /livez)[ ?]")
+_LONGEST = 64
 
 
-class IngestProtocol(HttpToolsProtocol):
-    """Subclassed with `ingest` set. One request at a time; the next one's bytes wait."""
+def is_event(data: bytes) -> bool | None:
+    """Do these bytes begin a request of ingest (an event, a batch, its own /livez)? None: they are too few to say."""
+    if _OWN.match(data):
+        return True
+    return None if len(data) < _LONGEST and b"\r" not in data and b"\n" not in data else False
+
+
+class IngestProtocol(HandingProtocol):
+    """Subclassed with `ingest`, `door` and `other` set. One request at a time; the next one's bytes wait."""
 
     ingest: IngestApp
 
@@ -49,8 +59,17 @@ class IngestProtocol(HttpToolsProtocol):
             return
         if self._held:
             data, self._held = self._held + data, b""
-        idle = self.cycle is None or (self.cycle.response_complete and not self.pipeline)
-        if not idle or not data.startswith(START) or not self._take(data):
+        if not self.between_requests():
+            super().data_received(data)
+            return
+        mine = is_event(data)
+        if mine is None:
+            self._held = data
+        elif not mine:
+            if not self.hand_over(data):
+                self._write(refusal(NO_PAGES, None))
+                self.transport.close()
+        elif not data.startswith(START) or not self._take(data):
             super().data_received(data)
 
     def _take(self, data: bytes) -> bool:

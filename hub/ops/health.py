@@ -1,5 +1,5 @@
-"""Can this web process take events? `/livez` asks the process alone, `/readyz` what an event needs to be
-kept.
+"""Can this hub take events? `/livez` asks the process alone (a web process answers its own), `/readyz` what an event
+needs to be kept.
 
 Open to everyone, so it names no host, user or error text; the log does. A scrape a second costs no more than
 one.
@@ -21,7 +21,6 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from hub.eventlog.partitions import LEAST_AHEAD_DAYS
-from hub.ops import registry
 from hub.ops.session import session
 
 logger = logging.getLogger(__name__)
@@ -34,6 +33,9 @@ WRITABLE = "select not pg_is_in_recovery() and current_setting('transaction_read
 MISSING_DAYS = """
 select min(d)::date::text from generate_series(current_date, current_date + %(ahead)s, interval '1 day') d,
  unnest(%(parents)s::text[]) parent where to_regclass(parent || '_' || to_char(d, 'YYYYMMDD')) is null"""
+INGEST = """
+select count(*), count(*) filter (where (stats->>'available')::bool) from ingest_status
+where at > clock_timestamp() - %(silent)s * interval '1 second'"""
 ENGINES = """
 select count(*) filter (where at > clock_timestamp() - %(silent)s * interval '1 second'),
        coalesce(sum(cardinality(shards)) filter (where at > clock_timestamp() - %(silent)s * interval '1 second'), 0)
@@ -77,6 +79,11 @@ def database_checks(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Che
         Check("partitions", day is None, f"none for {day}" if day else f"there for {LEAST_AHEAD_DAYS} days and more",
               "Start a worker, which makes them, or run `manage.py doctor`." if day else "")
     )  # fmt: skip
+    processes, available = _row(connection, INGEST, {"silent": ENGINE_SILENT_S})
+    checks.append(
+        Check("ingest", available > 0, f"{available} of {processes} can write the log" if processes else "none alive",
+              "" if available else "Start a web process: python -m hub.serve web; see its log if it runs.")
+    )  # fmt: skip
     engines, shards = _row(connection, ENGINES, {"silent": ENGINE_SILENT_S})
     checks.append(
         Check("engine", engines > 0, f"{engines} alive, {shards} shards" if engines else "none alive: events are kept, and wait",
@@ -93,16 +100,11 @@ def _row(connection: psycopg.Connection[tuple[Any, ...]], sql: str, values: Any 
 
 def checks() -> list[Check]:
     """All of them, now."""
-    found = [
-        Check(name, not trouble, trouble or "ready", "It mends itself when its cause is gone; see the log." if trouble else "")
-        for name, trouble in registry.troubles()
-    ]  # fmt: skip
     try:
         with session(name="ready") as connection:
-            return found + database_checks(connection)
+            return database_checks(connection)
     except psycopg.errors.UndefinedTable:
-        unmade = Check("migrations", False, "the tables are not there", "Run `manage.py migrate`.")
-        return [*found, unmade]
+        return [Check("migrations", False, "the tables are not there", "Run `manage.py migrate`.")]
     except psycopg.Error as error:
         logger.warning("not ready: %s", str(error).strip())
         silent = Check(
@@ -111,7 +113,7 @@ def checks() -> list[Check]:
             "does not answer",
             "See the log and DATABASE_URL; `manage.py doctor` says more.",
         )
-        return [*found, silent]
+        return [silent]
 
 
 class Kept:

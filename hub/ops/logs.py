@@ -85,17 +85,24 @@ def _encodable(line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def no_probe(record: logging.LogRecord) -> bool:
+    """A probe's 503 is an answer, and comes every second; what is wrong is logged where it is found."""
+    return getattr(getattr(record, "request", None), "path", "") != "/readyz"
+
+
 def configuration(level: str) -> dict[str, Any]:
     """For logging.config.dictConfig: everything to stderr, since stdout belongs to what commands print."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": "hub.ops.logs.JsonFormatter"}},
+        "filters": {"no_probe": {"()": lambda: no_probe}},
         "handlers": {
             "out": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
         },
         "root": {"handlers": ["out"], "level": level},
         "loggers": {
+            "django.request": {"filters": ["no_probe"]},
             # It says "Started", "Waiting", "Finished" for every process: noise at INFO.
             "uvicorn.error": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},

@@ -8,16 +8,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
 from hub.delivery.tally import BOUNDS_S
 from hub.eventlog.connect import PLANS
 from hub.eventlog.partitions import DAYS_AHEAD
-from hub.ops.exposition import Histogram
+from hub.ops.exposition import Histogram, Sample
 from hub.ops.health import ENGINE_SILENT_S
-from hub.ops.registry import Sample
 from hub.ops.session import STATEMENT_S, session
 
 logger = logging.getLogger(__name__)
@@ -29,6 +28,8 @@ ALTOGETHER_S = 6.0
 ENGINES = f"""
 select engine, extract(epoch from clock_timestamp() - at)::float8, cardinality(shards), stats from engine_status
 where at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds' order by engine"""
+INGEST = f"""
+select process, stats from ingest_status where at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds' order by process"""
 # Whole up to 2,000 parcels; beyond that their number is the planner's estimate and their size that of the sample.
 PARCELS = """
 select count(*), coalesce(sum(cardinality(seqs)), 0),
@@ -65,6 +66,12 @@ select greatest(reltuples, 0)::float8, pg_total_relation_size(oid)::float8 from 
 where oid = 'idempotency'::regclass"""
 COMMANDS = "select count(*) from (select from command where applied_at is null limit 10000) c"
 
+_OF_INGEST: tuple[tuple[str, str, Literal["counter", "gauge"], str], ...] = (
+    ("events", "ingest_events_total", "counter", "Events accepted (202) by this process."),
+    ("refused", "ingest_refused_total", "counter", "Requests refused by ingest in this process."),
+    ("commits", "ingest_commits_total", "counter", "Group commits of this process."),
+    ("pending", "ingest_pending", "gauge", "Events waiting for their commit in this process."),
+)
 _COUNTERS = {
     "routed_events": "Events routed.",
     "routed_pairs": "Deliveries made by routing: pairs of event and subscription.",
@@ -107,6 +114,15 @@ def of_engines(rows: Rows) -> Metrics:
             if name in stats:
                 found.append(Sample(f"{name}_total", "counter", help, stats[name], label))
     return found  # fmt: skip
+
+
+def of_ingest(rows: Rows) -> Metrics:
+    """What each ingest process counted since its start, at most some seconds old; a silent one is left out."""
+    return [
+        Sample(name, kind, help, stats.get(key, 0), (("process", process),))
+        for process, stats in rows
+        for key, name, kind, help in _OF_INGEST
+    ]
 
 
 def of_parcels(rows: Rows) -> Metrics:
@@ -176,6 +192,7 @@ def of_commands(rows: Rows) -> Metrics:
 
 MEASURES: tuple[tuple[str, str, Callable[[Rows], Metrics]], ...] = (
     ("engines", ENGINES, of_engines),
+    ("ingest", INGEST, of_ingest),
     ("lag", LAG, of_lag),
     ("parcels", PARCELS, of_parcels),
     ("dues", DUES, of_dues),

@@ -1,8 +1,7 @@
-"""`/metrics` for Prometheus: this process, the engines, and the tables. Only for this machine, or with
+"""`/metrics` for Prometheus: ingest processes, engines, and the tables. Only for this machine, or with
 METRICS_TOKEN.
 
-Every web process gives the same figures of engines and tables, and its own of ingest: scrape each, sum only
-the latter.
+Every pages process gives the same figures, so one is to be scraped.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from django.views.decorators.http import require_safe
 from hub.core import ids
 from hub.core.problems import CONTENT_TYPE as PROBLEM
 from hub.core.problems import problem
-from hub.ops import exposition, registry
+from hub.ops import exposition
 from hub.ops.health import Kept
 from hub.ops.measures import measure
 
@@ -48,5 +47,5 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not allowed:
         refusal = problem("forbidden", "Metrics are for this machine only, or for who knows METRICS_TOKEN.")
         return HttpResponse(refusal.json(ids.new_id("req")), status=refusal.status, content_type=PROBLEM)
-    text = exposition.text([*registry.collect(), *_kept.get()])
+    text = exposition.text(_kept.get())
     return HttpResponse(text, content_type=exposition.CONTENT_TYPE, headers={"Cache-Control": "no-store"})

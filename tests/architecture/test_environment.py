@@ -21,7 +21,7 @@ def test_every_variable_has_its_line_and_no_other_has_one() -> None:
 
 
 def test_only_the_table_and_the_starters_read_the_environment() -> None:
-    allowed = {"hub/env.py", "hub/asgi.py", "hub/celery.py", "hub/ingest/standalone.py", "hub/ops/local/supervisor.py", "hub/ops/demo/__main__.py",
+    allowed = {"hub/env.py", "hub/asgi.py", "hub/celery.py", "hub/ingest/asgi.py", "hub/ops/local/supervisor.py", "hub/ops/demo/__main__.py",
                "hub/ops/management/commands/listen.py", "hub/ops/management/commands/prepare.py"}  # fmt: skip
     readers = {name(path) for path in (ROOT / "hub").rglob("*.py") if "os.environ" in text(path)}
     assert readers <= allowed, f"take these values from settings.ENV instead: {sorted(readers - allowed)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.architecture.tree import ROOT, text
 
-WIRING = {"settings", "env", "urls", "asgi", "celery", "wiring"}
+WIRING = {"settings", "env", "urls", "asgi", "serve", "celery", "wiring"}
 
 
 @cache

@@ -29,12 +29,11 @@ def environment(hub: Hub) -> dict[str, str]:
 
 
 @pytest.fixture
-def second_ingest(hub: Hub) -> Iterator[str]:
+def second_ingest(hub: Hub, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "uvicorn", "hub.ingest.standalone:application", "--port", str(port),
-         "--loop", "uvloop", "--http", "hub.ingest.standalone:Protocol", "--no-access-log", "--timeout-graceful-shutdown", "8"],
-        cwd=ROOT, env=environment(hub), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [sys.executable, "-W", "ignore", "-m", "hub.serve", "web"], cwd=ROOT,
+        env=environment(hub) | {"PORT": str(port), "HANDOVER": str(tmp_path / "doors")}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     url, until = f"http://127.0.0.1:{port}", time.monotonic() + 30
     while time.monotonic() < until:
@@ -55,7 +54,9 @@ def test_an_ingest_process_of_its_own_takes_events_and_nothing_else(
     with httpx.Client(base_url=second_ingest, headers={"Authorization": f"Bearer {room.key}"}) as client:
         event = {"type": "a.b", "data": 1}
         assert client.post("/api/v1/events", json=event).status_code == 202
-        assert client.get("/api/v1/subscriptions").status_code == 404
+        # No pages serve at its door.
+        refused = client.get("/api/v1/subscriptions")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         # A body in pieces goes through the server's own protocol, and to the same answer.
         pieces = iter([b'{"type":"a.b",', b'"data":2}'])
         chunked = client.post("/api/v1/events", content=pieces, headers={"Content-Type": "application/json"})
@@ -79,6 +80,30 @@ def test_two_requests_in_one_packet_are_answered_in_order(hub: Hub, room: Room) 
             got += piece
     assert got.count(b"HTTP/1.1 202 ") == 2
     assert room.rows("select count(*) from event where env = %s", room.env) == [(2,)]
+
+
+def test_a_connection_goes_to_and_fro_between_events_and_pages(hub: Hub, room: Room) -> None:
+    limits = httpx.Limits(max_connections=1)
+    with httpx.Client(
+        base_url=hub.url, limits=limits, headers={"Authorization": f"Bearer {room.key}"}
+    ) as client:
+        sockets = set()
+        for number in range(4):
+            posted = client.post("/api/v1/events", json={"type": "a.b", "data": number})
+            assert posted.status_code == 202
+            found = client.get(f"/api/v1/events/{posted.json()['id']}")
+            assert (found.status_code, found.json()["data"]) == (200, number)
+            sockets.add(found.extensions["network_stream"].get_extra_info("client_addr"))
+    assert len(sockets) == 1
+
+
+def test_a_request_line_in_pieces_finds_its_server(hub: Hub, room: Room) -> None:
+    head = f" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {room.key}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", httpx.URL(hub.url).port or 80), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in (b"G", b"ET /api/v1", b"/events?limit=1", head[:9], head[9:]):
+            connection.sendall(piece)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import psycopg
 
 from hub.core import ids
 
-TABLES = "parcel, due, ended, idempotency, command, breaker_fact, engine_status"
+TABLES = "parcel, due, ended, idempotency, command, breaker_fact, engine_status, ingest_status"
 # Emptying every day of a parent takes ten times as long.
 DAYS = """
 select string_agg(parent || '_' || to_char(current_date - ago, 'YYYYMMDD'), ', ')

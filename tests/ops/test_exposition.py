@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hub.ops import registry
-from hub.ops.exposition import Histogram, text
-from hub.ops.registry import Sample
-
-
-@pytest.fixture
-def empty_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_sources", {})
-    monkeypatch.setattr(registry, "_troubles", {})
+from hub.ops.exposition import Histogram, Sample, text
 
 
 def parsed(*metrics: Sample | Histogram) -> dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]]:
@@ -53,34 +42,3 @@ def test_labels_and_help_are_escaped() -> None:
     nasty = 'a"b\\c\nd'
     found = parsed(Sample("x", "gauge", "one\ntwo \\ three", 1, (("k", nasty),)))
     assert found == {"trunkline_x": {("trunkline_x", (("k", nasty),)): 1}}
-
-
-def test_every_source_is_asked_and_a_broken_one_is_left_out(
-    empty_registry: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken() -> list[Sample]:
-        raise RuntimeError("no")
-
-    registry.register("broken", broken)
-    registry.register_ingest(lambda: (10, 2, 3, 4))
-    with caplog.at_level(logging.ERROR):
-        found = {s.name: s.value for s in registry.collect()}
-    assert found == {
-        "ingest_events_total": 10,
-        "ingest_refused_total": 2,
-        "ingest_commits_total": 3,
-        "ingest_pending": 4,
-    }
-    assert "metrics of broken" in caplog.text
-
-
-def test_the_same_name_is_replaced(empty_registry: None) -> None:
-    registry.register_ingest(lambda: (1, 1, 1, 1))
-    registry.register_ingest(lambda: (2, 2, 2, 2))
-    assert [s.value for s in registry.collect()] == [2, 2, 2, 2]
-
-
-def test_troubles_are_told_by_name(empty_registry: None) -> None:
-    registry.register_readiness("b", lambda: "is away")
-    registry.register_readiness("a", lambda: "")
-    assert registry.troubles() == [("a", ""), ("b", "is away")]

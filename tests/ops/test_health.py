@@ -13,7 +13,7 @@ from django.db import connection as django_connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
-from hub.ops import health, middleware, registry
+from hub.ops import health, middleware
 from hub.ops.health import Check, Kept
 from hub.ops.session import session
 
@@ -26,7 +26,6 @@ def tables(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_troubles", {})
     monkeypatch.setattr(health, "_kept", Kept(health.checks, seconds=0))
 
 
@@ -50,13 +49,25 @@ def test_only_what_is_vital_makes_it_unready(found: list[Check], status: int, wo
     assert [c.get("do") for c in document["checks"]] == [c.do or None for c in found]
 
 
-def test_a_migrated_database_without_an_engine_is_ready_but_degraded(tables: None) -> None:
+@pytest.fixture
+def ingest(tables: None) -> Iterator[None]:
+    """An ingest process that says it can take events."""
+    with session(name="test") as connection:
+        connection.execute(
+            "insert into ingest_status (process, stats) values ('a:1', '{\"available\": true}')"
+        )
+        yield
+        connection.execute("delete from ingest_status")
+
+
+def test_a_migrated_database_without_an_engine_is_ready_but_degraded(ingest: None) -> None:
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     assert {c["name"]: c["ok"] for c in answer.json()["checks"]} == {
         "database": True,
         "migrations": True,
         "partitions": True,
+        "ingest": True,
         "engine": False,
     }
     assert answer["Cache-Control"] == "no-store"
@@ -91,11 +102,21 @@ def test_an_absent_database_is_told_without_its_name(tables: None, monkeypatch: 
     assert answer.json()["checks"][0]["detail"] == "does not answer"
 
 
-def test_a_part_in_trouble_makes_it_unready(tables: None) -> None:
-    registry.register_readiness("ingest", lambda: "the log can't be written")
+@pytest.mark.parametrize(
+    ("stats", "age_s", "detail"),
+    [('{"available": false}', 0, "0 of 1 can write the log"), ('{"available": true}', 60, "none alive")],
+)
+def test_without_an_ingest_process_that_can_write_it_is_unready(
+    ingest: None, stats: str, age_s: int, detail: str
+) -> None:
+    with session(name="test") as connection:
+        connection.execute(
+            "update ingest_status set stats = %s, at = clock_timestamp() - %s * interval '1 s'",
+            (stats, age_s),
+        )
     answer = Client().get("/readyz")
     assert answer.status_code == 503
-    assert answer.json()["checks"][0]["detail"] == "the log can't be written"
+    assert [c["detail"] for c in answer.json()["checks"] if c["name"] == "ingest"] == [detail]
 
 
 def test_the_process_lives_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:

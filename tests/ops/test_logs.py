@@ -101,10 +101,6 @@ def test_a_secret_is_found_wherever_it_stands(before: str, after: str) -> None:
     assert secret not in logs.redact(f"{before}{secret}{after}")
 
 
-def test_uvicorn_is_configured_like_everything_else() -> None:
-    assert json.loads((ROOT / "hub/ops/uvicorn.json").read_text()) == logs.configuration("INFO")
-
-
 def test_a_process_logs_json_to_stderr_warnings_too() -> None:
     code = (
         "import logging, warnings; from hub.ops import logs; logs.configure('INFO'); logs.configure('INFO');"

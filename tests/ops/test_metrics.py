@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hub.delivery.outcome import Reason
 from hub.delivery.tally import Tally
-from hub.ops import measures, metrics, registry
+from hub.ops import measures, metrics
 from hub.ops.exposition import text
 from hub.ops.health import Kept
 from tests.ops.log import Log
@@ -23,7 +23,6 @@ Values = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "_kept", Kept(measures.measure, seconds=0))
-    monkeypatch.setattr(registry, "_sources", {})
 
 
 def values(exposition: str) -> Values:
@@ -69,12 +68,20 @@ def test_strangers_get_a_problem_and_no_number(log: Log, monkeypatch: pytest.Mon
     )
 
 
-def test_this_process_engines_and_tables_are_in_it(log: Log) -> None:
-    registry.register_ingest(lambda: (5, 1, 2, 0))
+TELL = (
+    "insert into ingest_status (process, stats, at) values (%s, %s, clock_timestamp() - %s * interval '1 s')"
+)
+
+
+def test_ingest_engines_and_tables_are_in_it(log: Log) -> None:
+    log.do(TELL, "vm:1", json.dumps({"events": 5, "refused": 1, "commits": 2, "pending": 0}), 0)
+    log.do(TELL, "vm:2", json.dumps({"events": 7}), 60)
     answer = Client().get("/metrics")
     found = values(answer.content.decode())
     assert answer["Content-Type"].startswith("text/plain; version=0.0.4")
-    assert found["ingest_events_total", ()] == 5
+    assert {key: value for key, value in found.items() if key[0] == "ingest_events_total"} == {
+        ("ingest_events_total", (("process", "vm:1"),)): 5
+    }
     assert found["deliveries_waiting", ()] == 0
     assert {name for name, _ in found if name == "measure_failed"}
     assert not any(value for (name, _), value in found.items() if name == "measure_failed")

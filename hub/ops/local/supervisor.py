@@ -6,6 +6,7 @@ It holds no Django itself, so that it stays small; what needs Django runs in a s
 from __future__ import annotations
 
 import base64
+import http.client
 import os
 import secrets
 import shlex
@@ -147,11 +148,16 @@ def run(local: Path) -> int:
 def _wait_until_ready(host: str, port: int, stop: threading.Event) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until and not stop.is_set():
+        connection = http.client.HTTPConnection(host, port, timeout=5)
         try:
-            with socket.create_connection((host, port), timeout=1):
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
                 return
-        except OSError:
-            stop.wait(0.1)
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        stop.wait(0.1)
 
 
 def main() -> int:
