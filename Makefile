@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.installed
 
-.PHONY: run test test-browser test-peers check bench drill demo
+.PHONY: run test test-browser test-peers check coverage bench drill demo
 
 run: .venv/.runtime
 	@$(PY) -W ignore -m hub.ops.local.supervisor
@@ -29,6 +29,9 @@ test-peers: $(STAMP)
 
 check: $(STAMP)
 	@.ci/check
+
+coverage: $(STAMP)
+	@.ci/coverage
 
 bench: $(STAMP)
 	@$(PY) -W ignore -m bench

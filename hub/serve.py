@@ -14,6 +14,7 @@ import uvicorn
 from django.conf import settings
 
 from hub.core.handing import HandingProtocol, Server
+from hub.core.handover import BadFolder, check_folder
 from hub.ingest.protocol import IngestProtocol, is_event
 
 # Pages yield to events where both want the processor.
@@ -79,6 +80,10 @@ def main(role: str) -> None:
         application, loop="uvloop", http=protocol, ws="none", timeout_keep_alive=30, timeout_graceful_shutdown=8,
         access_log=False, log_config=None, lifespan="on", backlog=2048,
     )  # fmt: skip
+    try:
+        check_folder(own)
+    except BadFolder as error:
+        sys.exit(f"HANDOVER: {error}")
     Server(config, door=own).run(sockets=sockets)
 
 

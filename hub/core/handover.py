@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import socket
+import stat
 import struct
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 _HEAD = struct.Struct(">IH")
 _PIECE = 65_536
 _PATIENCE_S = 5.0
+# Of a Unix socket's path on Linux.
+_LONGEST = 107
 
 
 def give(
@@ -61,6 +64,26 @@ async def _send_rest(loop: asyncio.AbstractEventLoop, peer: socket.socket, rest:
             await loop.sock_sendall(peer, rest)
 
 
+class BadFolder(Exception):
+    """The door can't be there; the message says what to change."""
+
+
+def check_folder(door: Path) -> None:
+    """Make the folder of a door where it is missing. Raises BadFolder."""
+    folder = door.parent
+    if len(os.fsencode(door)) > _LONGEST:
+        raise BadFolder(f"{folder} is too long for a socket: with its file it may have {_LONGEST} bytes.")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        owner = folder.lstat()
+    except OSError as error:
+        raise BadFolder(f"{folder} can't be made ({error.strerror}); name a folder that can.") from None
+    if not stat.S_ISDIR(owner.st_mode) or owner.st_uid != os.geteuid() or owner.st_mode & 0o022:
+        raise BadFolder(
+            f"{folder} must be a folder of this user that nobody else may write to; name another."
+        )
+
+
 class Door:
     """Takes connections in at a Unix socket of one's own folder. `take(data, back) -> protocol` for each."""
 
@@ -71,12 +94,8 @@ class Door:
         self._socket: socket.socket | None = None
 
     async def open(self) -> None:
-        """Listen. Raises OSError (a folder of somebody else's, a path above 107 bytes)."""
-        folder = self.path.parent
-        folder.mkdir(mode=0o700, exist_ok=True)
-        owner = folder.lstat()
-        if owner.st_uid != os.geteuid() or owner.st_mode & 0o022:
-            raise PermissionError(errno.EPERM, "must be a folder that nobody else may write to", str(folder))
+        """Listen. Raises OSError and BadFolder."""
+        check_folder(self.path)
         self.path.unlink(missing_ok=True)
         self._socket = listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.setblocking(False)

@@ -109,6 +109,10 @@ class Dispatcher:
             self.budget -= 1
             return item
 
+    def is_busy(self) -> bool:
+        """Are more than half of what may be in flight or unrecorded at once taken?"""
+        return self.budget < self._capacity // 2
+
     def _fair_share(self) -> int:
         active = sum(1 for lane in self.lanes.values() if lane.in_flight) or 1
         return max(4, self._capacity // (2 * active))

@@ -166,6 +166,8 @@ def _check_type(text: str) -> None:
 def _check_data(data: bytes) -> None:
     # The scan is a memory search; only what might hold a bad escape, or bytes outside ASCII, is read in full.
     if data.isascii():
+        if b"\\" not in data:
+            return
         if b"\\ud" not in data and b"\\uD" not in data and b"\\u0000" not in data:
             return
     else:

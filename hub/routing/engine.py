@@ -60,7 +60,9 @@ class Engine:
     async def run(self) -> None:
         tls: ssl.SSLContext = client_context(settings.ENV["OUTBOUND_CA_FILE"] or None)
         sender = Sender(
-            guard=vault.guard(), ssl_context=tls, max_idle=settings.ENV["ENGINE_SENDS"], max_idle_per_host=256,
+            guard=vault.guard(), ssl_context=tls, max_idle=settings.ENV["ENGINE_SENDS"],
+            # Subscriptions of one host share its connections; closing some of a burst would only open them again.
+            max_idle_per_host=settings.ENV["ENGINE_SENDS"],
             user_agent="Trunkline/1.0",
         )  # fmt: skip
         helpers = [asyncio.create_task(self._listen_forever()), asyncio.create_task(self._tend_forever())]

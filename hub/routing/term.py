@@ -29,6 +29,8 @@ from hub.routing.router import READ_AT_MOST, Router
 logger = logging.getLogger(__name__)
 
 SPACING_S = 0.005
+# While the sends at hand fill half of what may go out at once, a delivery made sooner would only wait in memory.
+BUSY_SPACING_S = 0.025
 RECORD_EVERY_S = 0.015
 POLL_S = 1.0
 SURVEY_S = 1.0
@@ -212,7 +214,8 @@ class Term:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._dirty_wake.wait()
-                pause = SPACING_S - (self._loop.time() - last)
+                spacing = BUSY_SPACING_S if self.dispatcher.is_busy() else SPACING_S
+                pause = spacing - (self._loop.time() - last)
                 if pause > 0:
                     await asyncio.sleep(pause)
             self._dirty_wake.clear()
