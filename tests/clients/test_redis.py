@@ -140,7 +140,8 @@ def test_a_connection_that_breaks_before_exec_leaves_nothing(
     def lose_it() -> None:
         with once.transaction(ONE) as commands:
             assert commands is not None
-            client.client_kill_filter(_id=commands.immediate_execute_command("CLIENT", "ID"))
+            number = commands.immediate_execute_command("CLIENT", "ID")  # type: ignore[no-untyped-call]
+            client.client_kill_filter(_id=number)
             commands.incr(f"{prefix}counter")
 
     with pytest.raises(Busy):
