@@ -6,6 +6,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -19,8 +20,8 @@ if str(KIT) not in sys.path:
     sys.path.insert(0, str(KIT))
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
+@contextmanager
+def own_schema() -> Iterator[str]:
     """A connection string whose search path is an empty schema, dropped afterwards."""
     schema = f"receiver_{uuid.uuid4().hex[:12]}"
     url = os.environ["DATABASE_URL"]
@@ -28,6 +29,12 @@ def database() -> Iterator[str]:
         connection.execute(SQL("create schema {}").format(Identifier(schema)))
         yield make_conninfo(url, options=f"-csearch_path={schema}")
         connection.execute(SQL("drop schema {} cascade").format(Identifier(schema)))
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with own_schema() as url:
+        yield url
 
 
 @pytest.fixture
