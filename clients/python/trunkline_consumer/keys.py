@@ -62,7 +62,7 @@ def _hmac_key(raw: bytes) -> Key:
 
 def _ed25519_key(raw: bytes) -> Key:
     if Ed25519PublicKey is None:
-        raise BadSecret("a whpk_ key needs cryptography: pip install trunkline-consumer[ed25519]")
+        raise BadSecret("a whpk_ key needs cryptography: install trunkline-consumer[ed25519]")
     try:
         public = Ed25519PublicKey.from_public_bytes(raw)
     except ValueError:
