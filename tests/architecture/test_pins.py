@@ -15,7 +15,7 @@ import pytest
 from tests.architecture.tree import ROOT, files, name, parsed, text
 
 FILES = tuple(sorted(path.name for path in ROOT.glob("requirements*.txt")))
-OWN = {"hub", "integrations", "bench", "tests"}
+OWN = {"hub", "integrations", "bench", "tests", "clients", "trunkline_consumer"}
 # The distribution of a module that is not called as it is.
 CALLED = {
     "rest_framework": "djangorestframework", "pytest_asyncio": "pytest-asyncio", "importlinter": "import-linter",

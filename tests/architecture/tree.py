@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("hub", "integrations", "bench", "tests", "templates", "static", "docs", ".ci")
+FOLDERS = ("hub", "integrations", "bench", "clients", "tests", "templates", "static", "docs", ".ci")
 PAPERS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "ROADMAP.md")
 TOP = (*PAPERS, "Makefile", "Procfile", "manage.py", "pyproject.toml", ".env.example", ".gitignore")  # fmt: skip
 
