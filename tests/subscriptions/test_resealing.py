@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -185,6 +186,9 @@ def another() -> psycopg.Connection:
     return psycopg.connect(dbname=entry["NAME"], user=entry["USER"], host=entry["HOST"], port=entry["PORT"])
 
 
+WAITERS = """
+select count(*) from pg_locks l join pg_stat_activity a using (pid)
+where not l.granted and a.datname = current_database()"""
 CHANGE = "update subscriptions_secret set sealed = %s where id = %s"
 
 
@@ -206,24 +210,47 @@ def test_a_row_in_use_is_left_alone_and_done_by_the_next_run(
     assert RING.open(bytes(committed.sealed).decode(), context=context) == b"whsec_second"
 
 
-def test_a_change_that_commits_meanwhile_is_not_overwritten(committed: Secret) -> None:
-    theirs = RING.seal(b"whsec_second", context=vault.context("sub_reseal", "secret")).encode()
+@pytest.mark.parametrize(("key", "expected"), [(NEW, {}), (OLD, {"old": 1})], ids=["new", "old"])
+def test_a_change_that_commits_meanwhile_is_waited_for_and_not_overwritten(
+    committed: Secret, key: str, expected: dict[str, int]
+) -> None:
+    context = vault.context("sub_reseal", "secret")
+    theirs = Keyring.from_text(key).seal(b"whsec_second", context=context).encode()
     with another() as user, another() as watch:
         watch.autocommit = True
         user.execute(CHANGE, [theirs, committed.pk])
-
-        def commit() -> None:
-            waits = "select count(*) from pg_locks l join pg_stat_activity a using (pid)" \
-                    " where not l.granted and a.datname = current_database()"  # fmt: skip
-            until = time.monotonic() + 4
-            while not watch.execute(waits).fetchone()[0] and time.monotonic() < until:
-                time.sleep(0.01)
-            user.commit()
-
-        thread = threading.Thread(target=commit)
+        thread = threading.Thread(target=commit_when_waited_for, args=[user, watch])
         thread.start()
         moved = resealing.reseal(SECRETS, ring=RING)
         thread.join()
-    assert moved == {}
+    assert moved == expected
     committed.refresh_from_db()
-    assert bytes(committed.sealed) == theirs
+    assert (bytes(committed.sealed) == theirs) is (not expected)
+    assert RING.open(bytes(committed.sealed).decode(), context=context) == b"whsec_second"
+
+
+def commit_when_waited_for(user: psycopg.Connection, watch: psycopg.Connection) -> None:
+    until = time.monotonic() + 4
+    while not watch.execute(WAITERS).fetchone()[0] and time.monotonic() < until:
+        time.sleep(0.01)
+    user.commit()
+
+
+def test_two_runs_at_once_share_the_work(committed: Secret) -> None:
+    for n in range(60):
+        sealed = vault.seal_secret(subscription="sub_reseal", text=f"whsec_{n}")
+        Secret.objects.create(subscription=committed.subscription, kind="hmac", sealed=sealed)
+    together = threading.Barrier(2, timeout=10)
+
+    def run() -> int:
+        try:
+            together.wait()
+            return resealing.reseal(SECRETS, ring=RING, batch=5)["old"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [one.result() for one in [pool.submit(run), pool.submit(run)]]
+    assert sum(done) == 61
+    found = resealing.census(SECRETS, ring=RING)
+    assert (dict(found.keys), found.broken) == ({"new": 61}, [])
