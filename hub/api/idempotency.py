@@ -71,7 +71,7 @@ def trim(*, now: datetime, limit: int = 5000) -> int:
 
 def lock_number(owner: Owner) -> int:
     """The advisory lock that is held while the first request with a key is at work."""
-    return int.from_bytes(blake2b(_context(owner), digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(answer_context(owner), digest_size=8).digest(), "big", signed=True)
 
 
 def _once(request: Request, key: str, act: Callable[[], Response]) -> Response:
@@ -93,7 +93,7 @@ def _once(request: Request, key: str, act: Callable[[], Response]) -> Response:
             defaults={
                 "request_hash": digest,
                 "status": response.status_code,
-                "body": keyring().seal(dumps(response.data), context=_context(owner)).encode("ascii"),
+                "body": keyring().seal(dumps(response.data), context=answer_context(owner)).encode("ascii"),
                 "headers": {name: response[name] for name in _HEADERS if name in response},
                 "at": utcnow(),
             },
@@ -121,7 +121,7 @@ def _replay(stored: StoredAnswer, digest: bytes, owner: Owner) -> Response:
                 "idempotency-mismatch", "This Idempotency-Key was used for another request. Use a new key."
             )
         )
-    body = keyring().open(bytes(stored.body).decode("ascii"), context=_context(owner))
+    body = keyring().open(bytes(stored.body).decode("ascii"), context=answer_context(owner))
     return Response(
         loads(body), status=stored.status, headers={**stored.headers, "Idempotent-Replayed": "true"}
     )
@@ -132,5 +132,6 @@ def _digest(request: Request) -> bytes:
     return sha256(f"{request.method} {request.path}\n".encode() + body).digest()
 
 
-def _context(owner: Owner) -> bytes:
+def answer_context(owner: Owner) -> bytes:
+    """What the sealed body of a kept answer is bound to."""
     return f"answer:{owner[0]}:{owner[1]}:{owner[2]}".encode()

@@ -1,4 +1,4 @@
-"""Answers kept for Idempotency-Key, sealed. Only idempotency.py reads or writes them."""
+"""Answers kept for Idempotency-Key, sealed. Only idempotency.py reads or writes them; a change of keys seals them anew."""
 
 from __future__ import annotations
 

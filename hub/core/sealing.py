@@ -97,8 +97,17 @@ class Keyring:
             ) from error
 
     def needs_rotation(self, token: str) -> bool:
-        """True if the token was sealed with another than the first key: open it and seal it again."""
-        return _split(token)[0] != self.current
+        """True if the token was sealed with another than the first key: `reseal` it."""
+        return key_of(token) != self.current
+
+    def reseal(self, token: str, *, context: bytes) -> str:
+        """The same secret in the same place under the first key; raises what `open` does."""
+        return self.seal(self.open(token, context=context), context=context)
+
+
+def key_of(token: str) -> str:
+    """The id of the key that sealed the token, known or not; raises MalformedToken."""
+    return _split(token)[0]
 
 
 def generate_key() -> str:

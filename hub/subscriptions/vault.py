@@ -28,7 +28,7 @@ def guard() -> AddressGuard:
 
 def seal_secret(*, subscription: str, text: str) -> bytes:
     """A signing secret for the subscription with this uid."""
-    return keyring().seal(text.encode(), context=_context(subscription, "secret")).encode("ascii")
+    return keyring().seal(text.encode(), context=context(subscription, "secret")).encode("ascii")
 
 
 def open_secret(*, subscription: str, sealed: bytes | memoryview) -> str:
@@ -39,7 +39,7 @@ def seal_map(*, subscription: str, part: str, values: dict[str, str]) -> bytes |
     """Custom headers (part "headers") or endpoint authentication ("auth"); nothing is kept of nothing."""
     if not values:
         return None
-    return keyring().seal(dumps(values), context=_context(subscription, part)).encode("ascii")
+    return keyring().seal(dumps(values), context=context(subscription, part)).encode("ascii")
 
 
 def open_map(*, subscription: str, part: str, sealed: bytes | memoryview | None) -> dict[str, str]:
@@ -50,8 +50,9 @@ def open_map(*, subscription: str, part: str, sealed: bytes | memoryview | None)
 
 
 def _open(subscription: str, part: str, sealed: bytes | memoryview) -> bytes:
-    return keyring().open(bytes(sealed).decode("ascii"), context=_context(subscription, part))
+    return keyring().open(bytes(sealed).decode("ascii"), context=context(subscription, part))
 
 
-def _context(subscription: str, part: str) -> bytes:
+def context(subscription: str, part: str) -> bytes:
+    """What a sealed value is bound to: the subscription with this uid and "secret", "headers" or "auth"."""
     return f"subscription:{subscription}:{part}".encode()

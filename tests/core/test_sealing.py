@@ -30,6 +30,11 @@ def test_an_older_key_still_opens_and_asks_for_rotation() -> None:
     assert RING.open(token, context=PLACE) == b"x"
     assert RING.needs_rotation(token)
     assert not RING.needs_rotation(RING.seal(b"x", context=PLACE))
+    anew = RING.reseal(token, context=PLACE)
+    assert (sealing.key_of(token), sealing.key_of(anew)) == ("k1", "k2")
+    assert Keyring.from_text(f"k2:{NEW}").open(anew, context=PLACE) == b"x"
+    with pytest.raises(sealing.ForeignToken):
+        RING.reseal(token, context=b"subscription:18:secret")
 
 
 def test_a_token_does_not_open_in_another_place() -> None:

@@ -100,7 +100,8 @@ def engines(*, alive: int, owned: int) -> Finding:
 
 def sealed(*, sample: int = SAMPLE) -> Finding:
     """Opens the newest and the oldest stored secrets."""
-    opened = 0
+    opened = older = 0
+    is_older = vault.keyring().needs_rotation
     errors: dict[str, int] = {}
     half = sample // 2
     secrets = Secret.objects.filter(subscription__deleted_at=None).select_related("subscription")
@@ -110,6 +111,7 @@ def sealed(*, sample: int = SAMPLE) -> Finding:
         try:
             vault.open_secret(subscription=secret.subscription.uid, sealed=secret.sealed)
             opened += 1
+            older += is_older(bytes(secret.sealed).decode())
         except SealError as error:
             errors[str(error)] = errors.get(str(error), 0) + 1
     rows = Subscription.objects.filter(deleted_at=None).exclude(headers_sealed=None, auth_sealed=None)
@@ -118,12 +120,16 @@ def sealed(*, sample: int = SAMPLE) -> Finding:
             try:
                 vault.open_map(subscription=subscription.uid, part=part, sealed=value)
                 opened += value is not None
+                older += value is not None and is_older(bytes(value).decode())
             except SealError as error:
                 errors[str(error)] = errors.get(str(error), 0) + 1
     if errors:
         worst = max(errors, key=lambda text: errors[text])
         return fail("sealing", f"{sum(errors.values())} of {opened + sum(errors.values())} secrets can't be opened: {worst}",
                     "Put the key that sealed them back into SEALING_KEYS, behind the first.")  # fmt: skip
+    if older:
+        return warn("sealing", f"{older} of {opened} secrets looked at are sealed under an older key",
+                    "Run `manage.py rotate-sealing-key`; it says when the older key may go.")  # fmt: skip
     return ok("sealing", f"{opened} stored secrets opened")
 
 
