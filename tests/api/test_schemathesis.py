@@ -82,6 +82,8 @@ def configuration(room: Room) -> str:
 def test_nothing_is_found(hub: Hub, room: Room, tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(configuration(room))
+    # The client is not ours to cover, and Python 3.11 parses its deep expressions wrongly while it is traced.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     ran = subprocess.run(
         [
             sys.executable, "-W", "ignore", "-m", "schemathesis.cli", "--config-file", str(config), "run",
@@ -89,7 +91,7 @@ def test_nothing_is_found(hub: Hub, room: Room, tmp_path: Path) -> None:
             "--phases", "examples,coverage,fuzzing,stateful", "--no-color", "--generation-database", "none",
             "--report", "json", "--report-json-path", str(tmp_path / "report.json"),
         ],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "TRUNKLINE_TEST_KEY_ID": own_key(room)}, capture_output=True, text=True, timeout=300,
+        cwd=tmp_path, env={**env, "PYTHONPATH": str(ROOT), "TRUNKLINE_TEST_KEY_ID": own_key(room)}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
     report = loads((tmp_path / "report.json").read_bytes())

@@ -17,4 +17,4 @@ def test_nothing_is_lost_when_parts_are_killed_cut_and_flushed() -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "6 passed, 0 failed"
+    assert done.stdout.splitlines()[-1] == "9 passed, 0 failed"
