@@ -137,6 +137,7 @@ def main() -> int:
         "machine": about,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "short": bool(options.short),
+        "runs": options.runs,
         "rows": rows,
     }
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -22,11 +22,7 @@ def block(report: dict[str, Any]) -> str:
         BEGIN,
         f"Commit `{report['commit']}`, {report['at'][:10]}, {m['cores']} cores of {m['cpu']} for everything (hub, servers,"
         f" receiver, generator), Python {m['python']}, PostgreSQL {m['postgres']}. A ratio of 1 or more meets the target.",
-        *(
-            ["A quick run: each row once, for seconds; a whole one takes the median of three."]
-            if report.get("short")
-            else []
-        ),
+        *_how(report),
         "",
         "| what | measured | target | without the hub | ratio |",
         "|---|---:|---:|---:|---:|",
@@ -39,6 +35,15 @@ def block(report: dict[str, Any]) -> str:
             f"| {row['title']} | {value} | {sign} {_number(row['target'])} | {floor} | {row['ratio']:.2f} |"
         )
     return "\n".join([*lines, END])
+
+
+def _how(report: dict[str, Any]) -> list[str]:
+    """How it was measured, where that is less than a whole run."""
+    runs, length = report.get("runs", 1), "for seconds" if report.get("short") else "at full length"
+    if runs >= 3 and not report.get("short"):
+        return []
+    times = "once" if runs == 1 else f"{runs} times, the median"
+    return [f"Each row {times}, {length}; a whole run takes the median of three at full length."]
 
 
 DRILL_BEGIN, DRILL_END = "<!-- drill -->", "<!-- /drill -->"
