@@ -4,6 +4,7 @@ the rest. They hand connections to each other (hub.core.handover), so that readi
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -17,8 +18,12 @@ from hub.core.handing import HandingProtocol, Server
 from hub.core.handover import BadFolder, check_folder
 from hub.ingest.protocol import IngestProtocol, is_event
 
+logger = logging.getLogger(__name__)
+
 # Pages yield to events where both want the processor.
-PAGES_NICENESS = 5
+PAGES_NICENESS = 10
+# Linux shares the processor among sessions first: there a process's own niceness counts within its session alone.
+_AUTOGROUP = Path("/proc/self/autogroup")
 
 
 def folder() -> Path:
@@ -44,6 +49,17 @@ class PagesProtocol(HandingProtocol):
             if event and self.hand_over(data):
                 return
         super().data_received(data)
+
+
+def be_nice(niceness: int) -> None:
+    """Let other processes go first."""
+    os.nice(niceness)
+    alone = os.getsid(0) == os.getpid()
+    if alone and _AUTOGROUP.exists():
+        try:
+            _AUTOGROUP.write_text(str(niceness))
+        except OSError as error:
+            logger.info("the session's niceness could not be set: %s", error.strerror)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -72,7 +88,7 @@ def main(role: str) -> None:
         from hub.asgi import application
 
         own = doors / "pages"
-        os.nice(PAGES_NICENESS)
+        be_nice(PAGES_NICENESS)
         protocol = type(
             "Pages", (PagesProtocol,), {"door": own, "other": doors / f"web-{settings.ENV['PORT']}"}
         )
