@@ -16,6 +16,7 @@ from django.conf import settings
 
 from hub.core.handing import HandingProtocol, Server
 from hub.core.handover import BadFolder, check_folder
+from hub.ingest.app import NO_INGEST, refusal
 from hub.ingest.protocol import IngestProtocol, is_event
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,11 @@ class PagesProtocol(HandingProtocol):
             if event is None:
                 self._held = data
                 return
-            if event and self.hand_over(data):
+            if event:
+                if not self.hand_over(data):
+                    answer = refusal(NO_INGEST, None)
+                    self.write_answer(answer.status, answer.head, answer.body)
+                    self.transport.close()
                 return
         super().data_received(data)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hub.core.handover import Door, give
 
@@ -50,6 +50,19 @@ class HandingProtocol(HttpToolsProtocol):
         return not self._inside and (
             self.cycle is None or (self.cycle.response_complete and not self.pipeline)
         )
+
+    def write_answer(self, status: int, head: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """A whole answer in one write, past the server's request cycle."""
+        if self.transport.is_closing():
+            return
+        parts = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            parts += (name, b": ", value, b"\r\n")
+        for name, value in head:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"content-length: %d\r\n\r\n" % len(body))
+        parts.append(body)
+        self.transport.write(b"".join(parts))
 
     def hand_over(self, data: bytes) -> bool:
         """To the other process, beginning with these bytes. False: it is not there, and the connection stays."""

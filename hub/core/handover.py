@@ -59,9 +59,12 @@ _sending: set[asyncio.Task[None]] = set()
 
 
 async def _send_rest(loop: asyncio.AbstractEventLoop, peer: socket.socket, rest: bytes) -> None:
-    with peer, contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(_PATIENCE_S):
-            await loop.sock_sendall(peer, rest)
+    try:
+        with peer:
+            async with asyncio.timeout(_PATIENCE_S):
+                await loop.sock_sendall(peer, rest)
+    except (OSError, TimeoutError) as error:
+        logger.warning("a connection was lost while it changed hands: %s", error or type(error).__name__)
 
 
 class BadFolder(Exception):

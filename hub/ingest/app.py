@@ -40,6 +40,12 @@ NO_PAGES = ProblemError(
         retry_after_s=1,
     )
 )
+NO_INGEST = ProblemError(
+    overloaded(
+        "The process that takes events is not there at the moment; nothing was stored. Send it again.",
+        retry_after_s=1,
+    )
+)
 _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotent-replayed", b"true")
 

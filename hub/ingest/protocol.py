@@ -10,8 +10,6 @@ import asyncio
 import re
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from hub.core.handing import HandingProtocol
 from hub.ingest.app import LIMITS, NO_PAGES, Answer, IngestApp, refusal
 
@@ -124,16 +122,7 @@ class IngestProtocol(HandingProtocol):
         self._write(await self.ingest.answer(path, b"", headers, body))
 
     def _write(self, answer: Answer) -> None:
-        if self.transport.is_closing():
-            return
-        parts = [STATUS_LINE[answer.status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in answer.head:
-            parts += (name, b": ", value, b"\r\n")
-        parts.append(b"content-length: %d\r\n\r\n" % len(answer.body))
-        parts.append(answer.body)
-        self.transport.write(b"".join(parts))
+        self.write_answer(answer.status, answer.head, answer.body)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

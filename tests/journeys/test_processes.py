@@ -28,6 +28,41 @@ def environment(hub: Hub) -> dict[str, str]:
     return {**os.environ, **dict(line.split("=", 1) for line in lines)}
 
 
+def test_an_event_on_a_connection_of_the_pages_is_refused_while_ingest_is_away(
+    hub: Hub, room: Room, tmp_path: Path
+) -> None:
+    port = free_port()
+    env = environment(hub) | {"PORT": str(port), "HANDOVER": str(tmp_path / "doors")}
+    roles = [
+        subprocess.Popen([sys.executable, "-W", "ignore", "-m", "hub.serve", role], cwd=ROOT, env=env,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for role in ("web", "pages")
+    ]  # fmt: skip
+    web = roles[0]
+    try:
+        limits = httpx.Limits(max_connections=1)
+        url, key = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {room.key}"}
+        with httpx.Client(base_url=url, limits=limits, headers=key, timeout=10) as client:
+            until = time.monotonic() + 30
+            status = 0
+            while status != 200 and time.monotonic() < until:
+                try:
+                    status = client.get("/api/v1/subscriptions").status_code
+                except httpx.TransportError:
+                    time.sleep(0.05)
+            assert status == 200
+            web.kill()
+            web.wait(10)
+            answer = client.post("/api/v1/events", json={"type": "a.b", "data": 1})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "nothing was stored" in answer.json()["detail"]
+        assert room.rows("select count(*) from event where env = %s", room.env) == [(0,)]
+    finally:
+        for process in roles:
+            process.terminate()
+            process.wait(20)
+
+
 @pytest.fixture
 def second_ingest(hub: Hub, tmp_path: Path) -> Iterator[str]:
     port = free_port()
