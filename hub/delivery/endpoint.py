@@ -14,11 +14,12 @@ from hub.subscriptions import vault
 from hub.subscriptions.auth import authorization
 from hub.subscriptions.policy import DEFAULT_RETRY_SCHEDULE_S
 
+# "+ 0" keeps the order from being taken from the primary key, which would walk all secrets for each subscription.
 COLUMNS = """s.id, s.uid, s.environment_id, s.consumer_id, s.shard, s.url, s.patterns, s.channels, s.headers_sealed,
  s.auth_kind, s.auth_sealed, s.rate_limit, s.rate_burst, s.parallelism, s.timeout_s, s.ordering, s.max_age_s,
  s.retry_schedule, s.capture, s.state, s.version, s.generation, s.deleted_at is not null,
- (select array_agg(x.sealed order by x.id) from subscriptions_secret x where x.subscription_id = s.id),
- (select array_agg(extract(epoch from x.expires_at)::float8 order by x.id)
+ (select array_agg(x.sealed order by x.id + 0) from subscriptions_secret x where x.subscription_id = s.id),
+ (select array_agg(extract(epoch from x.expires_at)::float8 order by x.id + 0)
     from subscriptions_secret x where x.subscription_id = s.id)"""
 
 
