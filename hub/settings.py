@@ -40,6 +40,8 @@ INSTALLED_APPS = [
     "hub.subscriptions",
     "hub.delivery",
     "hub.routing",
+    "hub.reactors",
+    "hub.insights",
     "hub.ingest",
     "hub.api",
     "hub.ops",

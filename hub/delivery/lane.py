@@ -229,7 +229,7 @@ class Lane:
         """The next delivery: retries and replays up to their share of the slots, first attempts always."""
         if self.retries and (self.retries_in_flight < slots.for_retries(self.slots) or not self.firsts):
             return self._started(self.retries.popleft())
-        if self.replays and self.replays_in_flight < slots.for_replays(self.slots):
+        if self.replays and self.replays_in_flight < slots.for_replays(self.slots, alone=not self.firsts):
             return self._started(self.replays.popleft())
         if self.firsts:
             item = self.firsts.popleft()

@@ -12,7 +12,7 @@ from hub.delivery.lane import Lane
 from hub.eventlog import arrays
 
 PAGE = 500
-DUE_PAGE = 100
+DUE_PAGE = 200
 
 
 class Session(Protocol):
@@ -66,9 +66,9 @@ order by p.first_seq, e.seq"""
 DUES = f"""
 select u.sub, d.run, d.attempt, d.manual, d.manuals, d.via, extract(epoch from d.planned - clock_timestamp())::float8,
        extract(epoch from d.due_at - clock_timestamp())::float8, {EVENT_COLUMNS}
-from unnest(%(shard)b::int2[], %(sub)b::int4[]) u(shard, sub)
+from unnest(%(shard)b::int2[], %(sub)b::int4[], %(page)b::int4[]) u(shard, sub, page)
 cross join lateral (select * from due x where x.shard = u.shard and x.sub = u.sub and not x.held
-                    order by x.due_at limit %(page)b) d
+                    order by x.due_at limit u.page) d
 cross join lateral (select * from event x where x.shard = d.src and x.day = d.day and x.seq = d.seq limit 1) e
 order by d.due_at"""
 
@@ -104,6 +104,11 @@ async def parcels(
     return list(found.values()), len(found) < parcels_at_most
 
 
+def due_page(lane: Lane) -> int:
+    """How many dues of a lane are read at once."""
+    return DUE_PAGE + len(lane.due_taken)
+
+
 async def dues(session: Session, *, lanes: list[Lane], now: float) -> dict[int, list[tuple[float, Item]]]:
     """For each lane, by subscription: its earliest dues as (seconds from now, item), those not yet due included."""
     cursor = await session.execute(
@@ -111,7 +116,8 @@ async def dues(session: Session, *, lanes: list[Lane], now: float) -> dict[int, 
         {
             "shard": arrays.int2([lane.endpoint.shard for lane in lanes]),
             "sub": arrays.int4([lane.endpoint.id for lane in lanes]),
-            "page": DUE_PAGE,
+            # What is in memory already stands first in the tables until it is recorded.
+            "page": arrays.int4([due_page(lane) for lane in lanes]),
         },
         prepare=True,
         binary=True,

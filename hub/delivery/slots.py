@@ -28,6 +28,6 @@ def for_retries(slots: int) -> int:
     return slots // 2 or 1
 
 
-def for_replays(slots: int) -> int:
-    """The share runs above 0 may take: at most a quarter, so that a replay never slows what is live."""
-    return slots // 4 or 1
+def for_replays(slots: int, *, alone: bool = False) -> int:
+    """The share runs above 0 may take: at most a quarter, so that a replay never slows what is live; three while nothing is."""
+    return (slots * 3 // 4 if alone else slots // 4) or 1

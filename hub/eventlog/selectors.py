@@ -233,6 +233,14 @@ def by_offset(offsets: Collection[tuple[int, int, date]]) -> dict[tuple[int, int
     return {row.key: row for row in map(_event, found)}
 
 
+def with_data(offsets: Collection[tuple[int, int, date]]) -> dict[tuple[int, int], Event]:
+    """The same, with their data."""
+    found = by_offset(offsets)
+    for shard in {event.shard for event in found.values()}:
+        _load([event for event in found.values() if event.shard == shard])
+    return found
+
+
 def seqs_around(*, scope: Scope, since: int | None, until: int | None) -> tuple[int | None, int | None]:
     """Offsets between which all events of the environment lie that were accepted then; a little wide, None = open.
 

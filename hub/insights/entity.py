@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hub.insights.changes import MOST_CHANGES, Changes, changes
 from hub.subscriptions.patterns import asking_for
@@ -50,6 +50,7 @@ class State:
 
 
 UNKNOWN: Final = State()
+Declared = TypeVar("Declared")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,8 @@ def timeline(
             state = after
 
 
-def semantics_of(type: str, declared: Mapping[str, Semantics]) -> Semantics | None:
-    """That of the pattern closest to the type: itself, then `order.line.*` before `order.*` before `*`."""
+def closest(type: str, declared: Mapping[str, Declared]) -> Declared | None:
+    """What is declared for the pattern closest to the type: itself, then `order.line.*` before `order.*` before `*`."""
     return next((declared[pattern] for pattern in asking_for(type) if pattern in declared), None)
 
 
@@ -126,6 +127,6 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 def _telling(events: Iterable[Event], declared: Mapping[str, Semantics]) -> Iterator[tuple[Event, Semantics]]:
     for event in sorted(events, key=lambda event: event.seq):
-        semantics = semantics_of(event.type, declared)
+        semantics = closest(event.type, declared)
         if semantics is not None:
             yield event, semantics

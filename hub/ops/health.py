@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 ENGINE_SILENT_S = 15
 KEPT_S = 1.0
-PARENTS = ("event", "attempt", "capture", "routed")
+PARENTS = ("event", "attempt", "capture", "routed", "event_key")
 
 WRITABLE = "select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off'"
 MISSING_DAYS = """

@@ -72,6 +72,16 @@ _OF_INGEST: tuple[tuple[str, str, Literal["counter", "gauge"], str], ...] = (
     ("commits", "ingest_commits_total", "counter", "Group commits of this process."),
     ("pending", "ingest_pending", "gauge", "Events waiting for their commit in this process."),
 )
+_OF_REACTORS: dict[str, tuple[str, Literal["counter", "gauge"], str]] = {
+    "facts": ("reactor_facts_total", "counter", "Facts that this engine folded into read models."),
+    "skipped": (
+        "reactor_skipped_total",
+        "counter",
+        "Facts that could not be folded; see the table reactor_skipped.",
+    ),
+    "behind": ("reactor_behind", "gauge", "Positions not folded yet at the last look."),
+    "behind_s": ("reactor_behind_seconds", "gauge", "For how long the reactor has not been up to date."),
+}
 _COUNTERS = {
     "routed_events": "Events routed.",
     "routed_pairs": "Deliveries made by routing: pairs of event and subscription.",
@@ -113,6 +123,10 @@ def of_engines(rows: Rows) -> Metrics:
         for name, help in _COUNTERS.items():
             if name in stats:
                 found.append(Sample(f"{name}_total", "counter", help, stats[name], label))
+        for reactor, progress in sorted(stats.get("reactors", {}).items()):
+            named = (*label, ("reactor", reactor))
+            for key, (name, kind, help) in _OF_REACTORS.items():
+                found.append(Sample(name, kind, help, progress.get(key, 0), named))
     return found  # fmt: skip
 
 

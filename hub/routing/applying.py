@@ -8,7 +8,7 @@ from hub.delivery.lane import Lane
 from hub.delivery.outcome import Reason
 from hub.delivery.recorder import Positions
 from hub.delivery.states import WORDS, State
-from hub.routing import commands
+from hub.routing import commands, pages
 from hub.routing.fence import Fence
 from hub.routing.roster import Roster
 
@@ -21,6 +21,20 @@ class Applier:
 
     async def apply(self, shards: list[int]) -> bool:
         """Apply what waits for these shards; were there as many as fit? Raises Lost."""
+        more = await self._pages(shards)
+        return await self._commands(shards) or more
+
+    async def _pages(self, shards: list[int]) -> bool:
+        async with self._fence.hold() as session:
+            applied = await pages.apply(session, shards=shards)
+        for sub in {sub for sub, made in applied if made and sub in self._roster.endpoints}:
+            lane = self._dispatcher.lane(self._roster.endpoints[sub])
+            lane.next_due = 0.0
+            self._dispatcher.feed(lane)
+            self._dispatcher.pump(lane)
+        return len(applied) == pages.AT_ONCE
+
+    async def _commands(self, shards: list[int]) -> bool:
         d = self._dispatcher
         async with self._fence.hold() as session:
             waiting = await commands.waiting(session, shards=shards)

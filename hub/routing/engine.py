@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -25,13 +26,14 @@ from hub.delivery.tally import Tally
 from hub.eventlog import partitions
 from hub.eventlog.connect import open_session
 from hub.routing.fence import Fence, Lost
-from hub.routing.term import Limits, Term
+from hub.routing.hosting import Companion, Limits
+from hub.routing.term import Term
 from hub.subscriptions import vault
 
 logger = logging.getLogger(__name__)
 
 CHANNELS = ("hub_events", "hub_parcels", "hub_commands", "hub_changes")
-PARTITIONED = ["event", "routed", "attempt", "capture"]
+PARTITIONED = ["event", "routed", "attempt", "capture", "event_key"]
 STATUS_S = 5.0
 PARTITIONS_S = 600.0
 STATUS = """
@@ -41,10 +43,11 @@ FORGET = "delete from engine_status where at < clock_timestamp() - interval '1 m
 
 
 class Engine:
-    """One a process; `run()` lives on a loop of its own thread."""
+    """One a process; `run()` lives on a loop of its own thread. `companions`: who works beside each of its terms, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, companions: Mapping[str, Companion] | None = None) -> None:
         self.tally = Tally()
+        self.companions = dict(companions or {})
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.number = secrets.randbelow(2**31 - 1) + 1
         self.term: Term | None = None
@@ -82,7 +85,8 @@ class Engine:
                 pause = 0.1
                 try:
                     self.term = Term(
-                        fence=fence, sender=sender, limits=self._limits(), tally=self.tally, number=self.number
+                        fence=fence, sender=sender, limits=self._limits(), tally=self.tally, number=self.number,
+                        companions=list(self.companions.values()),
                     )  # fmt: skip
                     await self.term.run()
                 except (Lost, psycopg.OperationalError) as error:
@@ -170,6 +174,7 @@ class Engine:
 
     def _stats(self) -> dict[str, Any]:
         stats = self.tally.snapshot()
+        stats |= {name: companion.stats() for name, companion in self.companions.items()}
         if self.term is not None:
             d = self.term.dispatcher
             stats["lanes"] = len(d.lanes)

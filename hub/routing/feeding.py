@@ -190,8 +190,10 @@ class Feeder:
             self._dues_wanted.clear()
             while self._dues:
                 lanes = [lane for lane in list(self._dues.values())[:50]]
+                asked = {}
                 for lane in lanes:
                     del self._dues[lane.endpoint.id]
+                    asked[lane.endpoint.id] = readback.due_page(lane)
                     lane.due_loading = True
                     lane.due_ended.clear()
                 try:
@@ -206,11 +208,11 @@ class Feeder:
                     for lane in lanes:
                         lane.due_loading = False
                 for lane in lanes:
-                    self._queue_dues(lane, found[lane.endpoint.id])
+                    self._queue_dues(lane, found[lane.endpoint.id], asked[lane.endpoint.id])
 
-    def _queue_dues(self, lane: Lane, found: list[tuple[float, Item]]) -> None:
+    def _queue_dues(self, lane: Lane, found: list[tuple[float, Item]], asked: int) -> None:
         now = self._loop.time()
-        later = NEVER
+        later, fresh = NEVER, 0
         for wait_s, item in found:
             key = (item.event.seq, item.run)
             if key in lane.due_taken or key in lane.due_ended:
@@ -219,10 +221,11 @@ class Feeder:
                 later = now + wait_s
                 break
             lane.due_taken.add(key)
+            fresh += 1
             (lane.replays if item.run else lane.retries).append(item)
-        if later == NEVER and len(found) == readback.DUE_PAGE:
-            # The page was full of what is due: read on as soon as some of it is gone.
-            later = now + 0.2
+        if later == NEVER and len(found) >= asked:
+            # The page was full of what is due: read on as soon as there is room; later, if there was nothing new in it.
+            later = now if fresh else now + 0.2
         lane.next_due = later
         self.dispatcher.feed(lane)
         self.dispatcher.pump(lane)

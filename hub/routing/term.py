@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from hub.core.http.sender import Sender
@@ -21,6 +20,7 @@ from hub.routing.applying import Applier
 from hub.routing.feeding import Feeder
 from hub.routing.fence import Fence
 from hub.routing.handover import give_up, hand_over
+from hub.routing.hosting import Companion, Limits
 from hub.routing.lag import LagWatch
 from hub.routing.records import Records
 from hub.routing.roster import Roster
@@ -38,20 +38,15 @@ HANDOVER_PATIENCE_S = 4.0
 CLEANUP_ROUNDS = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one engine may do at once."""
-
-    budget: int
-    capture_bytes: int
-    allow_http: bool
-
-
 class Term:
     """Owns shards from `run()` until the session is lost or `stop` is set."""
 
-    def __init__(self, *, fence: Fence, sender: Sender, limits: Limits, tally: Tally, number: int) -> None:
+    def __init__(
+        self, *, fence: Fence, sender: Sender, limits: Limits, tally: Tally, number: int,
+        companions: Sequence[Companion] = (),
+    ) -> None:  # fmt: skip
         self.fence, self.tally, self.number = fence, tally, number
+        self._companions = companions
         self.owned: set[int] = set()
         self.roster = Roster(self._changed)
         self.router = Router(self.roster)
@@ -104,6 +99,13 @@ class Term:
         self._stale = True
         self._dirty_wake.set()
 
+    def attempts_upto(self) -> Mapping[int, int]:
+        upto = self.records.positions.next
+        return {shard: upto[shard] - 1 for shard in self.owned}
+
+    def routed_upto(self) -> Mapping[int, int]:
+        return {shard: cursor.step for shard, cursor in self.router.cursors.items()}
+
     def stop(self) -> None:
         self._stop.set()
 
@@ -130,6 +132,7 @@ class Term:
         loops: list[Coroutine[Any, Any, None]] = [
             self._own_forever(), self._route_forever(), self._record_forever(), self._command_forever(),
             self.fence.beat_forever(), self.feeder.rows_forever(), self.feeder.dues_forever(),
+            *(companion.run(self) for companion in self._companions),
         ]  # fmt: skip
         tasks = [asyncio.create_task(loop) for loop in loops]
         stopped = asyncio.create_task(self._stop.wait())

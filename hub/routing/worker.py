@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import uvloop
@@ -18,6 +19,7 @@ from celery import bootsteps
 from django.conf import settings
 
 from hub.routing.engine import Engine
+from hub.routing.hosting import Companion
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,10 @@ class EngineStep(bootsteps.StartStopStep):
         self._engine: Engine | None = None
         super().__init__(parent, **options)
 
+    def companions(self) -> Mapping[str, Companion]:
+        """Who works beside the engine, by the name under which it is reported."""
+        return {}
+
     def include_if(self, parent: Any) -> bool:
         return bool(settings.ENV["ENGINE"])
 
@@ -48,7 +54,7 @@ class EngineStep(bootsteps.StartStopStep):
     def _main(self, ready: threading.Event) -> None:
         async def live() -> None:
             self._loop = asyncio.get_running_loop()
-            self._engine = Engine()
+            self._engine = Engine(self.companions())
             ready.set()
             await self._engine.run()
 

@@ -10,6 +10,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from hub.eventlog.selectors import fetch
+from hub.insights.models import Projection
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import ApiKey, AuditEntry, Consumer, Environment, Member
 from hub.tenants.scoping import staff
@@ -27,24 +28,24 @@ BODIES: dict[tuple[str, str], Any] = {
     ("consumer", "PATCH"): {"name": "Changed"},
     ("subscriptions", "POST"): NEW_SUBSCRIPTION,
     ("subscription", "PATCH"): {"patterns": ["changed"]},
-    ("subscription-pause", "POST"): None,
-    ("subscription-resume", "POST"): None,
-    ("subscription-enable", "POST"): None,
-    ("subscription-disable", "POST"): None,
+    **{(f"subscription-{verb}", "POST"): None for verb in ("pause", "resume", "enable", "disable")},
     ("secrets-rotate", "POST"): {"overlap_s": 0},
     ("secrets-reveal", "POST"): None,
     ("keys", "POST"): {"scopes": ["events:write"]},
     ("key", "PATCH"): {"name": "changed"},
     ("members", "POST"): {"email": "new@example.com", "role": "viewer"},
     ("member", "PATCH"): {"role": "viewer"},
+    ("projections", "POST"): {"pattern": "strange.*", "semantics": "snapshot"},
+    ("projection", "PATCH"): {"keys": ["changed"]},
     ("deliveries-requeue", "POST"): {"type": "order.*"},
     ("deliveries-cancel", "POST"): {"subscription": "{subscription}"},
-    ("delivery-retry", "POST"): None,
-    ("delivery-cancel", "POST"): None,
-    ("delivery-requeue", "POST"): None,
+    **{(f"delivery-{verb}", "POST"): None for verb in ("retry", "cancel", "requeue")},
 }
 # What a query must hold to get through.
-QUERIES = {"event-log": "?shard={shard}"}
+QUERIES = {
+    "event-log": "?shard={shard}", "statistics-top": "?by=subscription", "entities": "?type=order.created",
+    "entity-state": "?subject=order-1", "entity-timeline": "?subject=order-1",
+}  # fmt: skip
 NAMED_IN_THE_BODY = {"deliveries-cancel"}
 PUBLIC = {"openapi"}
 # Members belong to the tenant: the key of another of its environments reaches them on purpose.
@@ -120,6 +121,7 @@ class World:
                     Environment.objects.filter(id=live.id),
                     Consumer.objects.filter(environment=live),
                     Member.objects.filter(tenant=live.tenant_id),
+                    Projection.objects.filter(environment=live),
                     subscriptions,
                     Secret.objects.filter(subscription__in=subscriptions),
                     AuditEntry.objects.filter(target__in=self.ids),
@@ -141,9 +143,11 @@ def world(cast: Cast, alice: Api) -> World:
     acmes = alice.post("/subscriptions", {**NEW_SUBSCRIPTION, "consumer": "acme"}).json()["id"]
     keys = [row["id"] for row in alice.get("/keys").json()["data"]]
     member = alice.get("/members").json()["data"][0]["id"]
+    projection = alice.post("/projections", {"pattern": "order.*", "semantics": "snapshot"}).json()["id"]
+    both = {"member": member, "projection": projection}
     found = [
-        {"consumer": cast.acme.public_id, "subscription": own, "key": keys[0], "member": member},
-        {"consumer": "acme", "subscription": acmes, "key": keys[-1], "member": member},
+        {"consumer": cast.acme.public_id, "subscription": own, "key": keys[0], **both},
+        {"consumer": "acme", "subscription": acmes, "key": keys[-1], **both},
     ]
     for row in found:
         # A dead letter, and one that waits.
@@ -162,9 +166,16 @@ def test_every_address_is_tried_with_a_fitting_body() -> None:
              for method in ("POST", "PATCH") if hasattr(view.view_class, method.lower())}  # fmt: skip
     assert known == BODIES.keys(), "give each address and method with a body an entry in BODIES"
     parameters = {parameter for _, _, found, _ in patterns() for parameter in found}
-    assert parameters == {"consumer", "subscription", "key", "member", "event", "delivery", "command"}, (
-        "give the new kind a row in `world`"
-    )
+    assert parameters == {
+        "consumer",
+        "subscription",
+        "key",
+        "member",
+        "event",
+        "delivery",
+        "command",
+        "projection",
+    }, "give the new kind a row in `world`"
 
 
 def test_the_owner_gets_through_everywhere(world: World, alice: Api) -> None:
@@ -224,6 +235,9 @@ def test_a_row_named_in_a_body_or_query_must_be_the_callers_own(world: World, re
             stranger.get(f"/keys?consumer={consumer}"),
             stranger.get(f"/events?consumer={consumer}"),
             stranger.get(f"/deliveries?consumer={consumer}"),
+            stranger.get(f"/statistics?consumer={consumer}"),
+            stranger.get(f"/entities/state?subject=order-1&consumer={consumer}"),
+            *(stranger.get(f"/statistics?subscription={row['subscription']}") for row in world.rows),
             *(stranger.get(f"/deliveries?subscription={row['subscription']}") for row in world.rows),
             *(stranger.get(f"/deliveries?event={row['event']}") for row in world.rows),
             *(

@@ -39,3 +39,8 @@ def test_each_failure_halves_them_and_one_is_always_left() -> None:
 def test_retries_take_at_most_half_and_replays_a_quarter(have: int, retries: int, replays: int) -> None:
     assert (slots.for_retries(have), slots.for_replays(have)) == (retries, replays)
     assert have == 1 or slots.for_retries(have) < have
+
+
+@pytest.mark.parametrize(("have", "replays"), [(1, 1), (2, 1), (3, 2), (4, 3), (64, 48)])
+def test_replays_take_three_quarters_while_nothing_else_waits(have: int, replays: int) -> None:
+    assert slots.for_replays(have, alone=True) == replays

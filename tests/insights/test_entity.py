@@ -18,8 +18,8 @@ from hub.insights.entity import (
     Semantics,
     State,
     apply,
+    closest,
     merge_patch,
-    semantics_of,
     state_at,
     timeline,
 )
@@ -188,13 +188,13 @@ def test_what_was_told_already_changes_nothing(seq: int) -> None:
     ],
 )
 def test_the_closest_pattern_declares_a_type(type: str, semantics: Semantics | None) -> None:
-    assert semantics_of(type, DECLARED) is semantics
+    assert closest(type, DECLARED) is semantics
 
 
 def test_a_star_declares_all_but_the_hubs_own() -> None:
     declared = {"*": Semantics.snapshot}
-    assert semantics_of("cart.seen", declared) is Semantics.snapshot
-    assert semantics_of("hub.delivery.dead", declared) is None
+    assert closest("cart.seen", declared) is Semantics.snapshot
+    assert closest("hub.delivery.dead", declared) is None
 
 
 MEMBERS = st.dictionaries(

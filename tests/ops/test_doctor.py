@@ -232,6 +232,8 @@ def test_without_an_engine_the_tables_are_sound_otherwise() -> None:
         "attempt days": "ok",
         "capture days": "ok",
         "routed days": "ok",
+        "event_key days": "ok",
+        "read models": "ok",
         "append-only": "ok",
         "sealing": "ok",
     }

@@ -47,6 +47,11 @@ OWNED = f"""
 select count(distinct objid) from pg_locks
 where locktype = 'advisory' and granted and objsubid = 2 and classid = {SHARD_LOCK}
 and database = (select oid from pg_database where datname = current_database())"""
+BEHIND_S = 30
+FOLDING = f"""
+select (select count(*)::int from reactor_skipped), (select error from reactor_skipped order by at desc limit 1),
+  (select coalesce(max((r.value->>'behind_s')::float8), 0) from engine_status s, jsonb_each(s.stats->'reactors') r
+   where s.at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds')"""
 ALIVE = f"""
 select count(*) filter (where at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds') from engine_status"""
 
@@ -96,6 +101,20 @@ def engines(*, alive: int, owned: int) -> Finding:
         return fail("engine", f"{owned} of {SHARDS} shards are owned by {alive} engines",
                     "Wait 12 s and look again; if it stays, read the worker's log.")  # fmt: skip
     return ok("engine", f"{alive} alive, all {SHARDS} shards owned")
+
+
+def folding(skipped: int, latest: str | None, behind_s: float) -> Finding:
+    """Pure. `latest`: what the last skipped fact failed with; `behind_s`: of the reactor that has been behind longest."""
+    if skipped:
+        return warn("read models", f"{skipped} facts could not be folded, the last: {latest}",
+                    "Statistics lack them. After the cause is mended, run `manage.py rebuild-readmodels`.")  # fmt: skip
+    if behind_s > BEHIND_S:
+        return warn(
+            "read models",
+            f"behind for {behind_s:.0f} s",
+            "Look at the engine's load; it catches up by itself.",
+        )
+    return ok("read models", "all facts are folded")
 
 
 def sealed(*, sample: int = SAMPLE) -> Finding:
@@ -155,3 +174,4 @@ def _tables(connection: Connection) -> Iterator[Finding]:
     missing: list[tuple[Any, ...]] = connection.execute(UNGUARDED, {"facts": list(FACTS)}).fetchall()
     yield guards([(table, trigger) for table, trigger in missing])
     yield engines(alive=row(connection, ALIVE)[0], owned=row(connection, OWNED)[0])
+    yield folding(*row(connection, FOLDING))
