@@ -53,9 +53,9 @@ class Bench:
             self.complaints += hub.complaints()
             hub.stop()
 
-    def fresh_hub(self) -> Hub:
+    def fresh_hub(self, **settings: str) -> Hub:
         self.end_hub()
-        self.hub = Hub(ca_file=self.authority.ca_pem)
+        self.hub = Hub(ca_file=self.authority.ca_pem, **settings)
         self.hub.wait_until_quiet()
         return self.hub
 
@@ -74,7 +74,7 @@ class Bench:
                 fresh = self.hub is None or first or measurement.fresh
                 hub = self.fresh_hub() if fresh else self.hub
                 assert hub is not None
-                stage = Stage(hub, self.receiver, self.secure, self.options.short)
+                stage = Stage(hub, self.receiver, self.secure, self.options.short, self.fresh_hub)
                 stage.begin()
                 found = measurement.measure(stage)
             except Exception as error:

@@ -62,7 +62,7 @@ class Player:
 class Hub:
     """Running from the constructor's end until `stop()`."""
 
-    def __init__(self, *, ca_file: Path) -> None:
+    def __init__(self, *, ca_file: Path, **settings: str) -> None:
         shutil.rmtree(LOCAL, ignore_errors=True)
         LOCAL.mkdir(parents=True)
         self.port = free_port()
@@ -72,7 +72,7 @@ class Hub:
         }
         # The further authority changes nothing for plain HTTP, so one hub serves both.
         own = {"PORT": str(self.port), "OUTBOUND_CA_FILE": str(ca_file), "TRUNKLINE_LOCAL": str(LOCAL)}
-        own["PYTHONPATH"] = str(ROOT)
+        own |= {"PYTHONPATH": str(ROOT), **settings}
         self.log = LOCAL / "hub.log"
         with self.log.open("wb") as log:
             self.process = processes.start(

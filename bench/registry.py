@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.figures import Figure, Row
-from bench.rows import drain, growth, ingest, isolation, path, reading, resting, second, wal
+from bench.rows import drain, folding, growth, ingest, isolation, path, reading, resting, second, wal
 from bench.stage import Stage
 
 
@@ -51,6 +51,13 @@ MEASUREMENTS = (
         Row("growth_cost", "CPU a delivery beside 1 M deliveries and 10,000 subscriptions", "x empty", 1.2, less=True),
         Row("growth_takeover", "take-over then, after kill -9 of the worker", "s", 2, less=True),
     ), fresh=True),
+    Measurement(folding.folding, (
+        Row("fold_lag", "read models behind the facts at 6,000 events/s, at worst", "s", 2, less=True),
+        Row("fold_share", "whole path with folding", "of without", 0.9),
+    ), fresh=True),
+    Measurement(folding.dashboard, (
+        Row("dashboard_p95", "30 days of an environment, from rows for 100 M attempts, p95", "ms", 50, less=True),
+    )),
     Measurement(reading.reading, (Row("ingest_while_api_read", "ingest p99 at 1,000/s while 8 clients read the API", "x alone", 2, less=True),)),
     Measurement(second.second_worker, (
         Row("second_worker_drain", "drain with a second worker process", "x one", 1.25),

@@ -72,6 +72,7 @@ class Stage:
     receiver: Receiver
     secure: Receiver
     short: bool
+    fresh_hub: Callable[..., Hub]
     players: list[Player] = field(default_factory=list)
     _labels: count[int] = field(default_factory=count)
 
@@ -80,6 +81,11 @@ class Stage:
         self.players = self.hub.cast(ENVIRONMENTS, f"{time.time_ns() % 10**9}-{next(self._labels)}")
         self.receiver.reset()
         self.secure.reset()
+
+    def renew(self, **settings: str) -> None:
+        """Go on with a hub of one's own, with these environment variables."""
+        self.hub = self.fresh_hub(**settings)
+        self.begin()
 
     def seconds(self, full: float, short: float) -> float:
         return short if self.short else full

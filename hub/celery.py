@@ -31,6 +31,8 @@ class HubEngine(EngineStep):
     """The engine with the kernel beside it, which folds what the engine's shards record."""
 
     def companions(self) -> dict[str, Kernel]:
+        if not settings.ENV["FOLDING"]:
+            return {}
         return {"reactors": Kernel([import_string(name)() for name in REACTORS])}
 
 

@@ -168,6 +168,12 @@ VARIABLES = (
     Variable(
         "CAPTURE_BYTES", "16384", _integer(0, 65536), "how much of an answer is kept for a failed attempt"
     ),
+    Variable(
+        "FOLDING",
+        "true",
+        _bool,
+        "whether engines fold read models; while false these stand still, and catch up afterwards",
+    ),
     Variable("INSIGHTS_MINUTES_DAYS", "2", _integer(1, 60), "days for which statistics are kept by minute"),
     Variable("INSIGHTS_HOURS_DAYS", "60", _integer(1, 800), "days for which statistics are kept by hour"),
     Variable("INSIGHTS_DAYS_DAYS", "1100", _integer(31, 10000), "days for which statistics are kept by day"),

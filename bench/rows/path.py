@@ -49,7 +49,7 @@ def _probe(
     return best, chosen
 
 
-def _sustained(stage: Stage, name: str, *, seconds: float, each: int = 1, tls: bool = False) -> Figure:
+def sustained(stage: Stage, name: str, *, seconds: float, each: int = 1, tls: bool = False) -> Figure:
     subscriptions = stage.subscribe(each=each, tls=tls)
     loads: list[dict[str, Any]] = []
     rate, connections = _probe(stage, subscriptions, loads)
@@ -80,15 +80,15 @@ def _note(stage: Stage, subscriptions: Sequence[Subscription], samples: list[int
 
 
 def http(stage: Stage) -> list[Figure]:
-    return [_sustained(stage, "whole_path_http", seconds=stage.seconds(60, 5))]
+    return [sustained(stage, "whole_path_http", seconds=stage.seconds(60, 5))]
 
 
 def https(stage: Stage) -> list[Figure]:
-    return [_sustained(stage, "whole_path_https", seconds=stage.seconds(60, 5), tls=True)]
+    return [sustained(stage, "whole_path_https", seconds=stage.seconds(60, 5), tls=True)]
 
 
 def fanout_10(stage: Stage) -> list[Figure]:
-    return [_sustained(stage, "fanout_10", seconds=stage.seconds(20, 4), each=10)]
+    return [sustained(stage, "fanout_10", seconds=stage.seconds(20, 4), each=10)]
 
 
 def latency(stage: Stage, rate: int) -> list[Figure]:

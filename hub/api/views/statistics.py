@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -100,8 +101,8 @@ def show(figures: Figures) -> dict[str, Any]:
     """As FiguresOutput."""
     return {
         **figures.counts,
-        "latency": LatencyOutput(figures.latency).data,
-        "lag": LatencyOutput(figures.lag).data,
+        "latency": asdict(figures.latency),
+        "lag": asdict(figures.lag),
         "reasons": figures.reasons,
     }
 
