@@ -41,7 +41,7 @@ class Applier:
             if not waiting:
                 return False
             standings = await commands.standings(session, commands=waiting)
-            effective, results, seen = [], {}, set()
+            effective, results, seen, queued = [], {}, set(), set()
             for command in waiting:
                 lane = d.lanes.get(command.sub)
                 key = (command.seq, command.run)
@@ -56,6 +56,8 @@ class Applier:
                 if works:
                     effective.append(command)
                     seen.add((command.sub, *key))
+                    if command.kind == "cancel" and self._bar(command):
+                        queued.add(command.id)
             cancels = [c for c in effective if c.kind == "cancel"]
             positions = [self._positions.take(c.shard) for c in cancels]
             async with session.transaction():
@@ -64,17 +66,32 @@ class Applier:
                     reason=Reason.cancelled, finish=WORDS[State.cancelled].end,
                 )  # fmt: skip
         for command in effective:
-            self._took_effect(command, standings[command.id])
+            self._took_effect(command, standings[command.id], queued=command.id in queued)
         return len(waiting) == commands.AT_ONCE
 
-    def _took_effect(self, command: commands.Command, standing: commands.Standing) -> None:
+    def _bar(self, command: commands.Command) -> bool:
+        """From now on it is not sent, though its end is yet to be written; is it queued in memory?"""
+        lane, key = self._dispatcher.lane(self._roster.endpoints[command.sub]), (command.seq, command.run)
+        lane.cancelled.add(key)
+        return key in lane.due_taken or any(
+            i.event.seq == command.seq and not command.run for i in lane.firsts
+        )
+
+    def _took_effect(self, command: commands.Command, standing: commands.Standing, *, queued: bool) -> None:
         d, key = self._dispatcher, (command.seq, command.run)
         lane = d.lane(self._roster.endpoints[command.sub])
         if command.kind == "cancel":
-            if key in lane.due_taken or any(i.event.seq == command.seq and not i.run for i in lane.firsts):
-                # It is dropped when its turn comes.
-                lane.cancelled.add(key)
-            elif standing.due and standing.subject is not None and standing.subject in lane.subjects:
+            if lane.due_loading:
+                lane.due_ended.add(key)
+            if not queued and key not in lane.due_taken and not lane.refilling:
+                # Nothing is in memory that would be dropped when its turn comes.
+                lane.cancelled.discard(key)
+            if (
+                not queued
+                and standing.due
+                and standing.subject is not None
+                and standing.subject in lane.subjects
+            ):
                 subject = lane.subjects[standing.subject]
                 subject.rows -= 1
                 if not standing.held and not subject.busy and subject.rows > 0:

@@ -149,3 +149,26 @@ def test_what_waits_for_a_deleted_subscription_is_dropped_and_counted(
     wait_until(lambda: room.rows("select waiting from ended where sub = %s", number) == [(3,)])
     assert room.rows("select count(*) from parcel where sub = %s", number) == [(0,)]
     assert receiver.requests("/hook") == []
+
+
+def test_what_is_cancelled_while_it_is_being_sent_has_one_end(room: Room, receiver: ReceiverThread) -> None:
+    receiver.behave(Behaviour(latency_s=0.005), path="/busy")
+    made = room.subscribe(receiver.url("/busy"), parallelism=2)
+    events = [{"type": "order.created", "data": {"id": number}} for number in range(400)]
+    assert room.api.post("/events/batch", json={"events": events}).status_code == 202
+    receiver.wait_for(20, "/busy")
+    for _ in range(3):
+        assert room.api.post("/deliveries/cancel", json={"subscription": made["id"]}).status_code in (
+            200,
+            202,
+        )
+    wait_until(lambda: room.waiting(made["id"]) == 0, what="the end of all")
+    ends = room.rows(
+        "select seq, count(*), min(finish), max(finish) from attempt where sub = %s and finish <> 0 group by seq",
+        room.number(made["id"]),
+    )
+    assert len(ends) == 400
+    assert {count for _, count, _, _ in ends} == {1}
+    delivered = sum(finish == 1 for _, _, finish, _ in ends)
+    assert 20 <= delivered < 400
+    assert len(receiver.requests("/busy")) == delivered
