@@ -22,6 +22,7 @@ from hub.subscriptions import vault
 from hub.subscriptions.models import Secret, Subscription
 
 SAMPLE = 500
+SOON_DAYS = 14
 FACTS = ("event", "attempt", "routed")
 
 DAYS = """
@@ -47,6 +48,11 @@ OWNED = f"""
 select count(distinct objid) from pg_locks
 where locktype = 'advisory' and granted and objsubid = 2 and classid = {SHARD_LOCK}
 and database = (select oid from pg_database where datname = current_database())"""
+ENDING = """
+select count(*), count(*) filter (where x.until <= now()),
+       count(*) filter (where x.until > now() and x.until <= now() + make_interval(days => %(days)s))
+from (select (client_certificate->>'not_after')::timestamptz as until from subscriptions_subscription
+      where deleted_at is null and client_certificate is not null) x"""
 ALIVE = f"""
 select count(*) filter (where at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds') from engine_status"""
 
@@ -98,6 +104,15 @@ def engines(*, alive: int, owned: int) -> Finding:
     return ok("engine", f"{alive} alive, all {SHARDS} shards owned")
 
 
+def client_certificates(*, stored: int, ended: int, ending: int) -> Iterator[Finding]:
+    """Pure. Of live subscriptions; `ending`: within SOON_DAYS."""
+    if ended or ending:
+        yield warn("client certificates", f"of {stored}, {ended} have expired and {ending} do within {SOON_DAYS} days",
+                   "Tell their owners to set new ones; the API shows each subscription's not_after.")  # fmt: skip
+    elif stored:
+        yield ok("client certificates", f"{stored}, none expires within {SOON_DAYS} days")
+
+
 def sealed(*, sample: int = SAMPLE) -> Finding:
     """Opens the newest and the oldest stored secrets."""
     opened = older = 0
@@ -114,9 +129,15 @@ def sealed(*, sample: int = SAMPLE) -> Finding:
             older += is_older(bytes(secret.sealed).decode())
         except SealError as error:
             errors[str(error)] = errors.get(str(error), 0) + 1
-    rows = Subscription.objects.filter(deleted_at=None).exclude(headers_sealed=None, auth_sealed=None)
+    rows = Subscription.objects.filter(deleted_at=None).exclude(
+        headers_sealed=None, auth_sealed=None, client_certificate_sealed=None
+    )
     for subscription in rows.order_by("-pk")[:sample]:
-        for part, value in (("headers", subscription.headers_sealed), ("auth", subscription.auth_sealed)):
+        for part, value in (
+            ("headers", subscription.headers_sealed),
+            ("auth", subscription.auth_sealed),
+            ("client-certificate", subscription.client_certificate_sealed),
+        ):
             try:
                 vault.open_map(subscription=subscription.uid, part=part, sealed=value)
                 opened += value is not None
@@ -155,3 +176,5 @@ def _tables(connection: Connection) -> Iterator[Finding]:
     missing: list[tuple[Any, ...]] = connection.execute(UNGUARDED, {"facts": list(FACTS)}).fetchall()
     yield guards([(table, trigger) for table, trigger in missing])
     yield engines(alive=row(connection, ALIVE)[0], owned=row(connection, OWNED)[0])
+    (counts,) = connection.execute(ENDING, {"days": SOON_DAYS}).fetchall()
+    yield from client_certificates(stored=counts[0], ended=counts[1], ending=counts[2])
