@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from hub.core.proxy import Proxy
+
 LOCAL = Path(__file__).resolve().parent.parent / ".local"
 
 
@@ -79,6 +81,10 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return value
 
     return parse
+
+
+def _proxy(value: str) -> Proxy | None:
+    return Proxy.from_url(value) if value.strip() else None
 
 
 def _file(value: str) -> str:
@@ -151,6 +157,13 @@ VARIABLES = (
     ),
     Variable("OUTBOUND_HTTP", "false", _bool, "let subscriptions use http:// URLs"),
     Variable("OUTBOUND_CA_FILE", "", _file, "further certificate authorities for outbound TLS, a PEM file"),
+    Variable(
+        "OUTBOUND_PROXY",
+        "",
+        _proxy,
+        "proxy that all deliveries and token requests go through, http://[user:password@]host:port; empty: none",
+        secret=True,
+    ),
     Variable(
         "METRICS_TOKEN",
         "",

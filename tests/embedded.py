@@ -14,16 +14,20 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 
 from hub.env import VARIABLES
 from hub.ops.local import supervisor
+from hub.ops.receiver.certificates import Authority
 
 ROOT = Path(__file__).resolve().parent.parent
 # One folder for each run, so that two may go on at the same time; pytest-xdist's workers share their parent's.
 LOCAL = Path(os.environ.get("TRUNKLINE_TEST_LOCAL") or ROOT / ".local" / f"test-{os.getpid()}")
+# An authority that the running hub trusts besides the system's, and a server's certificate for this machine.
+TLS = LOCAL / "tls"
 
 
 def free_port() -> int:
@@ -76,7 +80,9 @@ def _begin() -> None:
     if os.environ.get("TRUNKLINE_TEST_PORT"):
         return
     port = free_port()
-    process = start(LOCAL, PORT=str(port))
+    TLS.mkdir(parents=True)
+    authority = Authority(TLS, now=datetime.now(UTC))
+    process = start(LOCAL, PORT=str(port), OUTBOUND_CA_FILE=str(authority.ca_pem))
     atexit.register(_end, process)
     env, _ = supervisor.environment(LOCAL, {"PORT": str(port)})
     _servers_answer(env["DATABASE_URL"], time.monotonic() + 60)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.core import ids
+from hub.core.client_certificates import Identity
 from hub.core.http.sender import Sender
 from hub.core.http.target import Target
+from hub.core.http.tokens import Source, Tokens
 from hub.core.signing import Signer
 from hub.delivery.retry import Policy
 from hub.subscriptions import vault
-from hub.subscriptions.auth import authorization
+from hub.subscriptions.auth import authorization, grant
 from hub.subscriptions.policy import DEFAULT_RETRY_SCHEDULE_S
 
 # "+ 0" keeps the order from being taken from the primary key, which would walk all secrets for each subscription.
@@ -20,7 +22,8 @@ COLUMNS = """s.id, s.uid, s.environment_id, s.consumer_id, s.shard, s.url, s.pat
  s.retry_schedule, s.capture, s.state, s.version, s.generation, s.deleted_at is not null,
  (select array_agg(x.sealed order by x.id + 0) from subscriptions_secret x where x.subscription_id = s.id),
  (select array_agg(extract(epoch from x.expires_at)::float8 order by x.id + 0)
-    from subscriptions_secret x where x.subscription_id = s.id)"""
+    from subscriptions_secret x where x.subscription_id = s.id),
+ s.client_certificate_sealed"""
 
 
 @dataclass(slots=True)
@@ -52,16 +55,21 @@ class Endpoint:
     deleted: bool
     sealed: list[bytes] | None
     expiries: list[float | None] | None
+    client_certificate_sealed: bytes | None = None
     env_paused: bool = False
     env_capture: str = "failures"
     target: Target | None = None
     refusal: str = ""
     suffix: str = ""
+    needs_token: bool = False
     policy: Policy = field(default_factory=Policy)
     _signer: Signer | None = None
     _signer_until: float = 0.0
+    _identity: Identity | None = None
+    _tokens: Source | None = None
 
     def __post_init__(self) -> None:
+        self.needs_token = self.auth_kind == "oauth2"
         self.suffix = ids.subscription_suffix(self.id)
         self.policy = Policy(
             tuple(DEFAULT_RETRY_SCHEDULE_S if self.retry_schedule is None else self.retry_schedule),
@@ -81,6 +89,11 @@ class Endpoint:
     def captures(self) -> str:
         return self.capture or self.env_capture
 
+    @property
+    def credentials(self) -> tuple[str, bytes | None, bytes | None]:
+        """With what the hub proves at the endpoint who it is, as far as one can be told from another."""
+        return self.auth_kind, self.auth_sealed, self.client_certificate_sealed
+
     def prepare(self, sender: Sender, *, allow_http: bool) -> Target | None:
         """The target, made at the first send; None with `refusal` set where the URL may not be called."""
         if self.target is None and not self.refusal:
@@ -93,10 +106,30 @@ class Endpoint:
             if credentials is not None:
                 headers.append(("authorization", credentials))
             try:
-                self.target = sender.target(self.url, allow_http=allow_http, headers=headers)
+                self.target = sender.target(
+                    self.url, allow_http=allow_http, headers=headers, identity=self._opened_identity()
+                )
             except ValueError as error:
                 self.refusal = str(error)
         return self.target
+
+    def token_source(self, tokens: Tokens) -> Source:
+        """Where its access tokens come from; only if it `needs_token`."""
+        if self._tokens is None:
+            secret = vault.open_map(subscription=self.uid, part="auth", sealed=self.auth_sealed)
+            # By environment, so that a partner with several subscriptions is asked for one token.
+            self._tokens = tokens.source(
+                owner=self.env, grant=grant(secret=secret), identity=self._opened_identity()
+            )
+        return self._tokens
+
+    def _opened_identity(self) -> Identity | None:
+        if self._identity is None and self.client_certificate_sealed is not None:
+            opened = vault.open_map(
+                subscription=self.uid, part="client-certificate", sealed=self.client_certificate_sealed
+            )
+            self._identity = Identity(opened["chain"], opened["key"])
+        return self._identity
 
     def signer(self, now: float) -> Signer:
         """Every secret that is live at `now` (seconds since 1970); made again when one of them expires."""

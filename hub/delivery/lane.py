@@ -75,6 +75,7 @@ class Lane:
         "subjects",
         "timer",
         "timer_at",
+        "token_hold",
         "transitions",
     )  # fmt: skip
 
@@ -89,6 +90,7 @@ class Lane:
         self.in_flight = self.retries_in_flight = self.replays_in_flight = 0
         self.breaker = Breaker()
         self.bucket = Bucket(endpoint.rate_limit, endpoint.rate_burst)
+        self.token_hold = NEVER
         self.failing_since: float | None = None
         self.live: dict[tuple[int, int], Parcel] = {}
         self.floors: dict[int, int] = {}
@@ -110,15 +112,23 @@ class Lane:
     def reconfigure(self, endpoint: Endpoint) -> None:
         """Take over a changed subscription; what is queued stays."""
         old, self.endpoint = self.endpoint, endpoint
-        if (old.rate_limit, old.rate_burst) != (endpoint.rate_limit, endpoint.rate_burst):
+        renewed = old.credentials != endpoint.credentials
+        free = renewed and self.bucket.held_until == self.token_hold
+        if free or (old.rate_limit, old.rate_burst) != (endpoint.rate_limit, endpoint.rate_burst):
             held = self.bucket.held_until
             self.bucket = Bucket(endpoint.rate_limit, endpoint.rate_burst)
-            self.bucket.hold_until(held)
+            if not free:
+                self.bucket.hold_until(held)
         self.slots = min(self.slots, endpoint.parallelism)
-        if old.url != endpoint.url or (old.state != "active" and endpoint.state == "active"):
+        if renewed or old.url != endpoint.url or (old.state != "active" and endpoint.state == "active"):
             # A mended endpoint deserves a fresh judgement.
             self.breaker = Breaker()
             self.failing_since = None
+
+    def hold_for_token(self, until: float) -> None:
+        """Without a token nothing can go; other credentials end it."""
+        self.bucket.hold_until(until)
+        self.token_hold = until
 
     def takes(self, count: int, size: int) -> bool:
         """Is there room for these in memory, with everything older already there?"""

@@ -48,6 +48,9 @@ class Reason(IntEnum):
     expunged = 29
     subscription_deleted = 30
     too_large = 31
+    token_failed = 32
+    client_certificate_refused = 33
+    proxy_failed = 34
 
     @property
     def code(self) -> str:
@@ -210,6 +213,20 @@ _TABLE: Final[dict[Reason, _Facts]] = {
         "The body is larger than a delivery may be; nothing was sent.",
         "Send less data, then requeue the delivery.",
     ),
+    # It counts, as a 401 does: the token server is the partner's, and a credential it no longer takes is no other trouble.
+    Reason.token_failed: _unwell(
+        "No access token could be fetched for the endpoint; nothing was sent to it.",
+        "Check token URL, client id, client secret and scope of the subscription's authentication.",
+    ),
+    Reason.client_certificate_refused: _unwell(
+        "The endpoint refused the hub's client certificate, or asks for one that the subscription does not have.",
+        "Set or renew the subscription's client certificate, and have its issuer trusted by the endpoint.",
+    ),
+    # It does not count: it says nothing of the endpoint.
+    Reason.proxy_failed: _waits(
+        "The hub's own outbound proxy failed; nothing reached the endpoint.",
+        "Nothing at the endpoint: whoever runs the hub has to look at its proxy.",
+    ),
 }
 # Both by number: one index costs less than the hash of an enum member.
 _FACTS: Final = tuple(_TABLE[reason] for reason in Reason)
@@ -220,7 +237,7 @@ SENDER_ERRORS: Final = frozenset(
     (
         *("dns", "connect-refused", "connect-timeout", "connect-failed", "blocked-address"),
         *("tls-expired", "tls-name", "tls-untrusted", "tls-failed"),
-        *("read-timeout", "reset", "invalid-response"),
+        *("read-timeout", "reset", "invalid-response", "client-certificate-refused", "proxy-failed"),
     )
 )
 _BY_ERROR: Final = {code: _BY_CODE[code] for code in SENDER_ERRORS}

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from hub.core.http.sender import Sender
+from hub.core.http.tokens import NoToken, Tokens
 from hub.delivery import request as wire
 from hub.delivery import retry
+from hub.delivery.endpoint import Endpoint
 from hub.delivery.items import INLINE_BYTES, Event, Item, Outcome
 from hub.delivery.lane import Lane
 from hub.delivery.outcome import Reason, asked_wait, classify
@@ -39,11 +41,11 @@ class Sending:
     """`load(event)` fetches a large body (LookupError: it is gone). `disable` collects subscriptions to be disabled."""
 
     def __init__(
-        self, *, fence: Fence, sender: Sender, tally: Tally, load: Callable[[Event], Awaitable[None]], capture_bytes: int,
-        allow_http: bool,
+        self, *, fence: Fence, sender: Sender, tokens: Tokens, tally: Tally, load: Callable[[Event], Awaitable[None]],
+        capture_bytes: int, allow_http: bool,
     ) -> None:  # fmt: skip
         self.disable: dict[int, str] = {}
-        self._fence, self._sender, self._tally, self._load = fence, sender, tally, load
+        self._fence, self._sender, self._tokens, self._tally, self._load = fence, sender, tokens, tally, load
         self._capture_bytes, self._allow_http = capture_bytes, allow_http
         self._loop = asyncio.get_running_loop()
         self._flying = 0
@@ -51,21 +53,29 @@ class Sending:
 
     async def attempt(self, lane: Lane, item: Item) -> Outcome:
         """What became of it; a large body is loaded for its send, and only so many at a time."""
+        endpoint, token = lane.endpoint, b""
+        if endpoint.needs_token:
+            began = self._loop.time()
+            try:
+                # Before anything that lanes share: who waits for a token holds up nobody else.
+                token = await self._token(item, endpoint)
+            except NoToken as failure:
+                return self._tokenless(lane, item, endpoint, failure, self._loop.time() - began)
         size = item.event.size
         if size <= INLINE_BYTES:
-            return await self._attempt(lane, item)
+            return await self._attempt(lane, item, endpoint, token)
         async with self._landed:
             await self._landed.wait_for(lambda: self._flying + size <= MOST_FLYING_BYTES)
             self._flying += size
         try:
-            return await self._attempt(lane, item)
+            return await self._attempt(lane, item, endpoint, token)
         finally:
             self._flying -= size
             async with self._landed:
                 self._landed.notify_all()
 
-    async def _attempt(self, lane: Lane, item: Item) -> Outcome:
-        endpoint, event = lane.endpoint, item.event
+    async def _attempt(self, lane: Lane, item: Item, endpoint: Endpoint, token: bytes) -> Outcome:
+        event = item.event
         now = self._fence.now()
         if item.run == 0 and now > event.created + endpoint.max_age_s:
             return self._unsent(lane, item, Reason.expired, State.expired, now)
@@ -84,7 +94,9 @@ class Sending:
         if not self._fence.fresh():
             await self._fence.refresh()
         capture = self._capture_bytes if endpoint.captures != "none" else 0
-        reply = await self._sender.send(target, headers, body, timeout_s=endpoint.timeout_s, capture=capture)
+        reply = await self._sender.send(
+            target, headers + token if token else headers, body, timeout_s=endpoint.timeout_s, capture=capture
+        )
         item.attempts += 1
         reason = classify(status=reply.status, error=reply.error)
         ok = reason is Reason.delivered
@@ -96,9 +108,36 @@ class Sending:
         if item.manual:
             item.manuals += 1
         if not ok:
+            if token and reason is Reason.http_401:
+                endpoint.token_source(self._tokens).refused(token)
             self._failed(lane, item, outcome, reason, reply.headers)
         lane.judge(item, ok=ok, counts=reason.counts, now=self._loop.time(), random=random.random())
         event.drop_body()
+        return outcome
+
+    async def _token(self, item: Item, endpoint: Endpoint) -> bytes:
+        """The header line with the token; b"" for what is not sent anyway. Raises NoToken."""
+        is_over = item.run == 0 and self._fence.now() > item.event.created + endpoint.max_age_s
+        if is_over or endpoint.prepare(self._sender, allow_http=self._allow_http) is None:
+            return b""
+        source = endpoint.token_source(self._tokens)
+        return source.held() or await source.fetched()
+
+    def _tokenless(
+        self, lane: Lane, item: Item, endpoint: Endpoint, failure: NoToken, seconds: float
+    ) -> Outcome:
+        """An attempt that failed before the endpoint was reached; the lane waits as long as the token server is spared."""
+        item.attempts += 1
+        item.manuals += item.manual
+        at, reason = self._fence.now() - seconds, Reason.token_failed
+        outcome = Outcome(endpoint.id, item, at, endpoint.version, reason, _DELIVERED)
+        outcome.detail, outcome.total_us = str(failure)[:500], int(seconds * 1e6)
+        self._tally.attempt(reason, outcome.total_us)
+        self._failed(lane, item, outcome, reason, [])
+        now = self._loop.time()
+        if lane.endpoint.credentials == endpoint.credentials:
+            lane.hold_for_token(now + failure.wait_s)
+        lane.judge(item, ok=False, counts=reason.counts, now=now, random=random.random())
         return outcome
 
     def _failed(

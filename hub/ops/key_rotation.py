@@ -46,11 +46,11 @@ class Report:
         return "\n".join([*self._counts(), "", *self._sentences()])
 
     def _counts(self) -> Iterator[str]:
-        yield f"{'kind':<16}{'key':<34}{'stored':>9}{'sealed anew':>13}"
+        yield f"{'kind':<20}{'key':<34}{'stored':>9}{'sealed anew':>13}"
         for found in self.after:
             moved = self.moved.get(found.kind, Counter())
             for key in sorted({*found.keys, *moved}, key=lambda key: (key != self.current, key)):
-                yield f"{found.kind:<16}{key:<34}{found.keys[key]:>9}{moved[key]:>13}"
+                yield f"{found.kind:<20}{key:<34}{found.keys[key]:>9}{moved[key]:>13}"
 
     def _sentences(self) -> Iterator[str]:
         for kind, row, why in self.broken:

@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import socket
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ import psycopg
 from django.conf import settings
 
 from hub.core.http.sender import Sender
-from hub.core.http.tls import client_context
+from hub.core.http.tokens import Tokens
 from hub.delivery.tally import Tally
 from hub.eventlog import partitions
 from hub.eventlog.connect import open_session
@@ -61,13 +60,13 @@ class Engine:
             self.term.stop()
 
     async def run(self) -> None:
-        tls: ssl.SSLContext = client_context(settings.ENV["OUTBOUND_CA_FILE"] or None)
+        env = settings.ENV
         sender = Sender(
-            guard=vault.guard(), ssl_context=tls, max_idle=settings.ENV["ENGINE_SENDS"],
+            guard=vault.guard(), ca_file=env["OUTBOUND_CA_FILE"] or None, proxy=env["OUTBOUND_PROXY"],
             # Subscriptions of one host share its connections; closing some of a burst would only open them again.
-            max_idle_per_host=settings.ENV["ENGINE_SENDS"],
-            user_agent="Trunkline/1.0",
+            max_idle=env["ENGINE_SENDS"], max_idle_per_host=env["ENGINE_SENDS"], user_agent="Trunkline/1.0",
         )  # fmt: skip
+        tokens = Tokens(sender, allow_http=env["OUTBOUND_HTTP"])
         helpers = [asyncio.create_task(self._listen_forever()), asyncio.create_task(self._tend_forever())]
         gc.collect()
         gc.freeze()
@@ -85,8 +84,8 @@ class Engine:
                 pause = 0.1
                 try:
                     self.term = Term(
-                        fence=fence, sender=sender, limits=self._limits(), tally=self.tally, number=self.number,
-                        companions=list(self.companions.values()),
+                        fence=fence, sender=sender, tokens=tokens, limits=self._limits(), tally=self.tally,
+                        number=self.number, companions=list(self.companions.values()),
                     )  # fmt: skip
                     await self.term.run()
                 except (Lost, psycopg.OperationalError) as error:
@@ -102,6 +101,7 @@ class Engine:
             for task in helpers:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            tokens.close()
             await sender.aclose()
 
     @staticmethod

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from hub.core.http.sender import Sender
+from hub.core.http.tokens import Tokens
 from hub.delivery.dispatch import Dispatcher
 from hub.delivery.endpoint import Endpoint
 from hub.delivery.notices import Notice
@@ -42,11 +43,10 @@ class Term:
     """Owns shards from `run()` until the session is lost or `stop` is set."""
 
     def __init__(
-        self, *, fence: Fence, sender: Sender, limits: Limits, tally: Tally, number: int,
+        self, *, fence: Fence, sender: Sender, tokens: Tokens, limits: Limits, tally: Tally, number: int,
         companions: Sequence[Companion] = (),
     ) -> None:  # fmt: skip
-        self.fence, self.tally, self.number = fence, tally, number
-        self._companions = companions
+        self.fence, self.tally, self.number, self._companions = fence, tally, number, companions
         self.owned: set[int] = set()
         self.roster = Roster(self._changed)
         self.router = Router(self.roster)
@@ -55,8 +55,8 @@ class Term:
             fence=fence, budget=limits.budget, tally=tally, wants_rows=self.feeder.wants_rows,
             wants_dues=self.feeder.wants_dues,
             sending=Sending(
-                fence=fence, sender=sender, tally=tally, load=self.feeder.load, capture_bytes=limits.capture_bytes,
-                allow_http=limits.allow_http,
+                fence=fence, sender=sender, tokens=tokens, tally=tally, load=self.feeder.load,
+                capture_bytes=limits.capture_bytes, allow_http=limits.allow_http,
             ),
         )  # fmt: skip
         self.feeder.dispatcher = self.dispatcher

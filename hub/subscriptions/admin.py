@@ -15,7 +15,7 @@ class SubscriptionAdmin(admin.ModelAdmin):
     list_filter = ("state", "ordering")
     search_fields = ("uid", "url", "name")
     list_select_related = ("environment__tenant", "consumer")
-    exclude = ("headers_sealed", "auth_sealed")
+    exclude = ("headers_sealed", "auth_sealed", "client_certificate_sealed")
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

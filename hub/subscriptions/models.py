@@ -19,6 +19,7 @@ class Subscription(models.Model):
         NONE = "none"
         BASIC = "basic"
         BEARER = "bearer"
+        OAUTH2 = "oauth2"
 
     class Ordering(models.TextChoices):
         NONE = "none"
@@ -41,6 +42,9 @@ class Subscription(models.Model):
     headers_sealed = models.BinaryField(null=True)
     auth_kind = models.CharField(max_length=6, choices=Auth, default=Auth.NONE, db_default="none")
     auth_sealed = models.BinaryField(null=True)
+    # What may be shown of it: subject, issuer, fingerprint_sha256, not_after. Chain and key are sealed.
+    client_certificate = models.JSONField(null=True)
+    client_certificate_sealed = models.BinaryField(null=True)
     rate_limit = models.FloatField(null=True)
     rate_burst = models.IntegerField(null=True)
     parallelism = models.SmallIntegerField(default=32, db_default=32)
@@ -63,7 +67,7 @@ class Subscription(models.Model):
         constraints = (
             one_of("state", values=["active", "paused", "disabled"], name="subscription_state_known"),
             one_of("ordering", values=["none", "subject"], name="subscription_ordering_known"),
-            one_of("auth_kind", values=["none", "basic", "bearer"], name="subscription_auth_known"),
+            one_of("auth_kind", values=["none", "basic", "bearer", "oauth2"], name="subscription_auth_known"),
             one_of("capture", values=["", "failures", "all", "none"], name="subscription_capture_known"),
             shard_range("subscription_shard_range"),
         )

@@ -33,4 +33,12 @@ SEALED: Final = (
         context=lambda uid: vault.context(uid, "auth"),
         shown=lambda pk, uid: f"of {uid}",
     ),
+    Sealed(
+        kind="client certificate",
+        model=Subscription,
+        column="client_certificate_sealed",
+        needs=("uid",),
+        context=lambda uid: vault.context(uid, "client-certificate"),
+        shown=lambda pk, uid: f"of {uid}",
+    ),
 )

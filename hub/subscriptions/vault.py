@@ -36,7 +36,9 @@ def open_secret(*, subscription: str, sealed: bytes | memoryview) -> str:
 
 
 def seal_map(*, subscription: str, part: str, values: dict[str, str]) -> bytes | None:
-    """Custom headers (part "headers") or endpoint authentication ("auth"); nothing is kept of nothing."""
+    """Custom headers (part "headers"), endpoint authentication ("auth") or a client certificate with its key
+    ("client-certificate"); nothing is kept of nothing.
+    """
     if not values:
         return None
     return keyring().seal(dumps(values), context=context(subscription, part)).encode("ascii")
@@ -54,5 +56,7 @@ def _open(subscription: str, part: str, sealed: bytes | memoryview) -> bytes:
 
 
 def context(subscription: str, part: str) -> bytes:
-    """What a sealed value is bound to: the subscription with this uid and "secret", "headers" or "auth"."""
+    """What a sealed value is bound to: the subscription with this uid, and "secret", "headers", "auth" or
+    "client-certificate".
+    """
     return f"subscription:{subscription}:{part}".encode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import pytest
+
 from hub.core import ids
 from hub.delivery.breaker import Phase
 from hub.delivery.endpoint import Endpoint
@@ -141,3 +143,37 @@ def test_a_rate_limit_makes_it_wait() -> None:
     lane = filled(5, rate_limit=1.0)
     assert lane.gate(10.0) == 0.0
     assert lane.gate(10.0) == 11.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"auth_kind": "bearer", "auth_sealed": b"new"},
+        {"auth_sealed": b"renewed"},
+        {"client_certificate_sealed": b"new"},
+    ],
+)
+def test_other_credentials_close_the_breaker_and_end_the_wait_for_a_token(change: dict[str, object]) -> None:
+    lane = filled(5, auth_kind="oauth2", auth_sealed=b"old")
+    for number in range(5):
+        lane.judge(Item(event(number), None), ok=False, counts=True, now=1.0, random=0.5)
+    lane.hold_for_token(60.0)
+    assert lane.gate(20.0) == 60.0
+    lane.reconfigure(endpoint(**{"auth_kind": "oauth2", "auth_sealed": b"old", **change}))
+    assert lane.breaker.phase is Phase.closed
+    assert lane.gate(20.0) == 0.0
+
+
+def test_other_credentials_do_not_end_a_hold_that_the_endpoint_asked_for() -> None:
+    lane = filled(5, auth_kind="oauth2", auth_sealed=b"old")
+    lane.hold_for_token(60.0)
+    lane.bucket.hold_until(90.0)
+    lane.reconfigure(endpoint(auth_kind="oauth2", auth_sealed=b"new"))
+    assert lane.gate(20.0) == 90.0
+
+
+def test_another_change_keeps_the_wait_for_a_token() -> None:
+    lane = filled(5, auth_kind="oauth2", auth_sealed=b"old")
+    lane.hold_for_token(60.0)
+    lane.reconfigure(endpoint(auth_kind="oauth2", auth_sealed=b"old", rate_limit=5.0, timeout_s=9))
+    assert lane.gate(20.0) == 60.0

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.core.http.reply import ERRORS
 from hub.delivery.outcome import SENDER_ERRORS, Reason, asked_wait, classify, parse_retry_after
 
 NOW = datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
@@ -38,8 +39,9 @@ def test_the_stored_numbers_never_change() -> None:
         ),
         *("blocked_address", "filtered", "breaker_open", "rate_limited", "expired", "cancelled"),
         *("transform_error", "schema_invalid", "expunged", "subscription_deleted", "too_large"),
+        *("token_failed", "client_certificate_refused", "proxy_failed"),
     ]
-    assert [int(reason) for reason in Reason] == list(range(32))
+    assert [int(reason) for reason in Reason] == list(range(35))
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -72,6 +74,8 @@ def test_only_an_unwell_endpoint_counts_for_the_breaker() -> None:
         *(Reason.delivered, Reason.http_413, Reason.http_429, Reason.blocked_address, Reason.filtered),
         *(Reason.breaker_open, Reason.rate_limited, Reason.expired, Reason.cancelled, Reason.transform_error),
         *(Reason.schema_invalid, Reason.expunged, Reason.subscription_deleted, Reason.too_large),
+        # The hub's own trouble, and no endpoint's.
+        Reason.proxy_failed,
     }
 
 
@@ -93,6 +97,10 @@ def test_only_gone_disables_the_subscription() -> None:
 )
 def test_a_status_has_its_reason(status: int, reason: Reason) -> None:
     assert classify(status=status, error="") is reason
+
+
+def test_whatever_the_sender_reports_is_known() -> None:
+    assert set(ERRORS) == SENDER_ERRORS
 
 
 @pytest.mark.parametrize("error", sorted(SENDER_ERRORS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +15,17 @@ from django.db.models import BinaryField
 from rest_framework.test import APIClient
 
 from hub.api.models import StoredAnswer
+from hub.core.clock import utcnow
 from hub.core.sealing import generate_key
 from hub.ops import key_rotation
 from hub.ops.doctor import hub_state
+from hub.ops.receiver.certificates import Authority
 from hub.subscriptions import vault
 from hub.subscriptions.models import Secret, Subscription
 from tests.cast import Person, make_person
 
 OLD, NEW = f"old:{generate_key()}", f"new:{generate_key()}"
-BODY = {
+BODY: dict[str, Any] = {
     "url": "https://hooks.example.com/",
     "patterns": ["*"],
     "headers": {"X-Team": "blue-team"},
@@ -44,10 +47,12 @@ def use(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Use]:
 
 
 @pytest.fixture
-def person(use: Use) -> Person:
+def person(use: Use, tmp_path: Path) -> Person:
     """Has a subscription with one secret of every kind, made under the old key, which is behind the new one now."""
     use(OLD)
     made = make_person(email="rita@r.example", slug="tenant-r", role="owner")
+    chain, key = Authority(tmp_path, now=utcnow()).client("shop", now=utcnow())
+    BODY["client_certificate"] = {"chain": chain, "key": key}
     assert post(made).status_code == 201
     use(f"{NEW},{OLD}")
     return made
@@ -62,7 +67,8 @@ def post(person: Person) -> Any:
 
 def stored() -> list[bytes]:
     row, secret, answer = Subscription.objects.get(), Secret.objects.get(), StoredAnswer.objects.get()
-    return [bytes(value) for value in (secret.sealed, row.headers_sealed, row.auth_sealed, answer.body)]
+    sealed = (secret.sealed, row.headers_sealed, row.auth_sealed, row.client_certificate_sealed, answer.body)
+    return [bytes(value) for value in sealed]
 
 
 def table(text: str) -> list[list[str]]:
@@ -82,6 +88,7 @@ def test_the_kinds_have_names() -> None:
         "signing secret",
         "custom headers",
         "endpoint auth",
+        "client certificate",
         "kept answer",
     ]
 
@@ -92,12 +99,12 @@ def test_it_seals_all_anew_and_a_second_run_says_that_nothing_had_to_change(
     assert hub_state.sealed().level == "warn"
     call_command("rotate-sealing-key")
     told = capsys.readouterr().out
-    kinds = ("signing secret", "custom headers", "endpoint auth", "kept answer")
+    kinds = ("signing secret", "custom headers", "endpoint auth", "client certificate", "kept answer")
     assert table(told) == [
         line for kind in kinds for line in ([kind, "new", "1", "0"], [kind, "old", "0", "1"])
     ]
     assert told.splitlines()[-2:] == [
-        "4 values were sealed anew under 'new'.",
+        "5 values were sealed anew under 'new'.",
         "No row needs another key than 'new'. May be taken out of SEALING_KEYS: old.",
     ]
     assert hub_state.sealed().level == "ok"
@@ -107,7 +114,7 @@ def test_it_seals_all_anew_and_a_second_run_says_that_nothing_had_to_change(
     again = capsys.readouterr().out
     assert "Nothing had to be changed." in again.splitlines()
     assert stored() == kept
-    for secret in ("s3cret", "blue-team", "whsec_", OLD[4:], NEW[4:]):
+    for secret in ("s3cret", "blue-team", "PRIVATE KEY", "whsec_", OLD[4:], NEW[4:]):
         assert secret not in told + again
     use(NEW)
     replayed = post(person)
@@ -121,8 +128,8 @@ def test_a_dry_run_counts_and_changes_nothing(person: Person, capsys: pytest.Cap
     before = stored()
     call_command("rotate-sealing-key", "--dry-run")
     told = capsys.readouterr().out
-    assert [line[1:] for line in table(told)] == [["old", "1", "0"]] * 4
-    assert told.splitlines()[-1] == "4 values would be sealed anew under 'new'. Nothing was changed."
+    assert [line[1:] for line in table(told)] == [["old", "1", "0"]] * 5
+    assert told.splitlines()[-1] == "5 values would be sealed anew under 'new'. Nothing was changed."
     assert stored() == before
 
 
@@ -142,7 +149,13 @@ def test_what_no_key_opens_is_named_and_ends_with_1(
     assert f"not opened: endpoint auth of {uid}: the sealed token does not open with key 'old' here" in told
     assert "No row needs" not in told
     assert stored()[2] == lost[1]
-    assert [value[:7] == b"s1.new." for value in stored()] == [not options, not options, False, not options]
+    assert [value[:7] == b"s1.new." for value in stored()] == [
+        not options,
+        not options,
+        False,
+        not options,
+        not options,
+    ]
 
 
 def test_without_the_old_key_every_row_is_named(
@@ -154,7 +167,7 @@ def test_without_the_old_key_every_row_is_named(
         call_command("rotate-sealing-key")
     told = capsys.readouterr().out
     assert ended.value.code == 1
-    assert told.count("sealed with key 'old', which is not in the keyring") == 4
+    assert told.count("sealed with key 'old', which is not in the keyring") == 5
     assert stored() == before
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,12 +17,13 @@ from django.db import connection
 from hub.core.sealing import Keyring, generate_key
 from hub.core.signing import verify
 from hub.delivery.endpoint import COLUMNS, Endpoint, endpoint_of
+from hub.ops.receiver.certificates import Authority
 from hub.subscriptions import services, vault
 from hub.subscriptions.models import Secret, Subscription
 from hub.subscriptions.sealed import SEALED
 from hub.subscriptions.services import resealing
 from hub.tenants.models import AuditEntry, Environment, Generation, Tenant
-from tests.cast import Cast, make_cast
+from tests.cast import NOW, Cast, make_cast
 
 OLD, NEW = f"old:{generate_key()}", f"new:{generate_key()}"
 RING = Keyring.from_text(f"{NEW},{OLD}")
@@ -48,8 +50,8 @@ def cast(db: None, keys: pytest.MonkeyPatch) -> Cast:
     return make_cast()
 
 
-def make(cast: Cast) -> tuple[Subscription, str]:
-    row, shown = services.create(scope=cast.alice.scope, fields=FIELDS)
+def make(cast: Cast, **more: Any) -> tuple[Subscription, str]:
+    row, shown = services.create(scope=cast.alice.scope, fields={**FIELDS, **more}, now=NOW)
     return row, shown.value
 
 
@@ -80,20 +82,24 @@ def signs_with(endpoint: Endpoint, secret: str) -> None:
     verify(headers, b"{}", [secret], now=now)
 
 
-def test_all_is_sealed_under_the_first_key_and_says_the_same(cast: Cast, keys: pytest.MonkeyPatch) -> None:
-    rows = [make(cast) for _ in range(3)]
+def test_all_is_sealed_under_the_first_key_and_says_the_same(
+    cast: Cast, keys: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chain, key = Authority(tmp_path, now=NOW).client("shop", now=NOW)
+    certificate = {"chain": chain, "key": key}
+    rows = [make(cast, client_certificate=certificate) for _ in range(3)]
     before, counted, noted = (
         everything(),
         Generation.objects.get(name="subscriptions").value,
         AuditEntry.objects.count(),
     )
-    assert reseal_all(batch=2) == [{"old": 3}] * 3
+    assert reseal_all(batch=2) == [{"old": 3}] * 4
     for column in SEALED:
         found = resealing.census(column, ring=RING)
         assert (dict(found.keys), found.older, found.broken) == ({"new": 3}, 0, [])
     after = everything()
     differ = [[a for a, b in zip(x, y, strict=True) if a != b] for x, y in zip(before, after, strict=True)]
-    assert [len(values) for values in differ] == [2, 2, 2, 1, 1, 1]
+    assert [len(values) for values in differ] == [3, 3, 3, 1, 1, 1]
     assert all(value.startswith(b"s1.old.") for values in differ for value in values)
     assert Generation.objects.get(name="subscriptions").value == counted
     assert AuditEntry.objects.count() == noted
@@ -104,6 +110,8 @@ def test_all_is_sealed_under_the_first_key_and_says_the_same(cast: Cast, keys: p
             "X-Team": "blue"
         }
         assert vault.open_map(subscription=row.uid, part="auth", sealed=row.auth_sealed) == {"token": "t0ken"}
+        sealed = row.client_certificate_sealed
+        assert vault.open_map(subscription=row.uid, part="client-certificate", sealed=sealed) == certificate
         assert vault.open_secret(subscription=row.uid, sealed=row.secrets.get().sealed) == value
 
 
@@ -111,7 +119,7 @@ def test_a_second_run_changes_nothing(cast: Cast) -> None:
     make(cast)
     reseal_all()
     before = everything()
-    assert reseal_all() == [{}, {}, {}]
+    assert reseal_all() == [{}, {}, {}, {}]
     assert everything() == before
 
 
@@ -120,7 +128,7 @@ def test_only_what_another_key_sealed_is_written(cast: Cast, keys: pytest.Monkey
     use(keys, f"{NEW},{OLD}")
     fresh, _ = make(cast)
     before = everything()
-    assert reseal_all() == [{"old": 1}] * 3
+    assert reseal_all() == [{"old": 1}, {"old": 1}, {"old": 1}, {}]
     same = [row for row in everything() if row in before]
     assert len(same) == 2
     assert same[0][0] == fresh.pk
@@ -135,7 +143,7 @@ def test_what_no_key_opens_is_named_and_stays_and_the_rest_goes_on(cast: Cast) -
     Subscription.objects.filter(pk=lost.pk).update(headers_sealed=sealed)
     Secret.objects.filter(subscription=damaged).update(sealed=b"\xff plain whsec_text")
     before = everything()
-    assert reseal_all() == [{"old": 2}, {"old": 2}, {"old": 3}]
+    assert reseal_all() == [{"old": 2}, {"old": 2}, {"old": 3}, {}]
     headers = resealing.census(SEALED[1], ring=RING)
     assert (dict(headers.keys), headers.older) == ({"new": 2, "gone": 1}, 0)
     assert [row for row, _ in headers.broken] == [f"of {lost.uid}"]

@@ -117,7 +117,7 @@ class Capture(serializers.Serializer[None]):
 class AttemptOutput(serializers.Serializer[None]):
     number = serializers.IntegerField()
     at = serializers.DateTimeField()
-    sent = serializers.BooleanField(help_text="false: the delivery ended here without a request.")
+    sent = serializers.BooleanField(help_text="false: no request went to the endpoint.")
     manual = serializers.BooleanField(help_text="Somebody asked for it.")
     http = serializers.IntegerField(allow_null=True)
     reason = ReasonOutput()

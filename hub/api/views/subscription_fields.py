@@ -9,7 +9,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from hub.api import fields
+from hub.core import client_certificates
 from hub.subscriptions import policy
+from hub.subscriptions.auth import CLIENT_AUTHS, LONGEST
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import Capture
 
@@ -19,15 +21,62 @@ _CAPTURES = [("", "the environment's"), *Capture.choices]
 
 
 class Auth(fields.Strict):
-    """How the hub authenticates at the endpoint: none, basic (username, password) or bearer (token)."""
+    """How the hub authenticates at the endpoint: none, basic (username, password), bearer (token) or oauth2, client
+    credentials (token_url, client_id, client_secret; scope, audience, resource and client_auth if wanted). Kept sealed;
+    only the kind is shown.
+    """
 
     kind = fields.Choice(Subscription.Auth.choices)
-    username = fields.Text(required=False, write_only=True, max_length=200)
-    password = fields.Text(required=False, write_only=True, max_length=500, allow_blank=True)
-    token = fields.Text(required=False, write_only=True, max_length=4000)
+    username = fields.Text(required=False, write_only=True, max_length=LONGEST["username"])
+    password = fields.Text(required=False, write_only=True, max_length=LONGEST["password"], allow_blank=True)
+    token = fields.Text(required=False, write_only=True, max_length=LONGEST["token"])
+    token_url = fields.Text(
+        required=False,
+        write_only=True,
+        max_length=LONGEST["token_url"],
+        help_text="https://…; called with the address checks of every delivery.",
+    )
+    client_id = fields.Text(required=False, write_only=True, max_length=LONGEST["client_id"])
+    client_secret = fields.Text(required=False, write_only=True, max_length=LONGEST["client_secret"])
+    scope = fields.Text(required=False, write_only=True, max_length=LONGEST["scope"])
+    audience = fields.Text(required=False, write_only=True, max_length=LONGEST["audience"])
+    resource = fields.Text(
+        required=False, write_only=True, max_length=LONGEST["resource"], help_text="RFC 8707."
+    )
+    client_auth = fields.Choice(
+        CLIENT_AUTHS,
+        required=False,
+        write_only=True,
+        help_text="Where client_id and client_secret go: in a basic header (default) or in the body.",
+    )
 
     class Meta:
         ref_name = "Auth"
+
+
+class NewCertificate(fields.Strict):
+    """What the hub presents to an endpoint that asks for a client certificate, and to its token server. Kept sealed."""
+
+    chain = fields.Text(
+        max_length=client_certificates.MAX_CHAIN,
+        help_text="PEM: the client certificate, then those that issued it.",
+    )
+    key = fields.Text(
+        max_length=client_certificates.MAX_KEY, help_text="Its private key as PEM, unencrypted."
+    )
+
+    class Meta:
+        ref_name = "NewClientCertificate"
+
+
+class Certificate(serializers.Serializer[None]):
+    subject = serializers.CharField(allow_blank=True)
+    issuer = serializers.CharField(allow_blank=True)
+    fingerprint_sha256 = serializers.CharField()
+    not_after = serializers.DateTimeField(help_text="Set a new one before.")
+
+    class Meta:
+        ref_name = "ClientCertificate"
 
 
 class Input(fields.Strict):
@@ -58,6 +107,7 @@ class Input(fields.Strict):
         help_text="Sent with every delivery. Kept sealed; only the names are shown.",
     )
     auth = Auth(required=False)
+    client_certificate = NewCertificate(required=False, allow_null=True, help_text="null: none.")
     rate_limit = fields.Number(required=False, allow_null=True, min_value=0.1, max_value=10_000)
     rate_burst = fields.Whole(required=False, allow_null=True, min_value=1, max_value=10_000)
     parallelism = fields.Whole(required=False, min_value=1, max_value=256)
@@ -100,6 +150,7 @@ class Output(serializers.Serializer[Subscription]):
     channels = serializers.ListField(child=serializers.CharField())
     header_names = serializers.ListField(child=serializers.CharField())
     auth = serializers.SerializerMethodField()
+    client_certificate = Certificate(allow_null=True)
     rate_limit = serializers.FloatField(allow_null=True)
     rate_burst = serializers.IntegerField(allow_null=True)
     parallelism = serializers.IntegerField()

@@ -17,6 +17,7 @@ from hub.api.idempotency import idempotent
 from hub.api.schema import page_of
 from hub.api.views.base import HubView
 from hub.api.views.subscription_fields import Created, Input, NewInput, Output
+from hub.core.clock import utcnow
 from hub.subscriptions import selectors, services
 from hub.subscriptions.models import Subscription
 
@@ -52,7 +53,7 @@ class SubscriptionsView(HubView):
     def post(self, request: Request) -> Response:
         given = self.read(NewInput)
         special = {name: given.pop(name) for name in ("consumer", "secret_kind", "secret") if name in given}
-        subscription, secret = services.create(scope=self.scope, fields=given, **special)
+        subscription, secret = services.create(scope=self.scope, fields=given, now=utcnow(), **special)
         return self.answer(
             {**Output(subscription).data, "secret": secret.value},
             version=subscription.version,
@@ -85,7 +86,11 @@ class SubscriptionView(HubView):
         changes = self.read(Input, partial=True)
         return self._show(
             services.update(
-                scope=self.scope, uid=subscription, fields=changes, expected_version=self.expected_version
+                scope=self.scope,
+                uid=subscription,
+                fields=changes,
+                expected_version=self.expected_version,
+                now=utcnow(),
             )
         )
 

@@ -6,27 +6,31 @@ It never retries, never opens itself and never trusts a connection again whose a
 from __future__ import annotations
 
 import asyncio
+import ssl
 from time import perf_counter_ns
 from typing import Protocol, cast
 
 import httptools
 
+from hub.core.client_certificates import Identity
 from hub.core.http.answer import MAX_HEAD_BYTES, Answer
 from hub.core.http.reply import INVALID_RESPONSE, READ_TIMEOUT, RESET, Reply
+from hub.core.http.tls import tls_error
 
 _LARGE_REQUEST = 64 * 1024
 _NEVER = float("inf")
 
 
 class Origin:
-    """One scheme, host and port with its idle connections; all targets of it share one."""
+    """One scheme, host, port and client certificate (or none) with its idle connections; all targets of it share one."""
 
-    __slots__ = ("__weakref__", "host", "idle", "port", "tls")
+    __slots__ = ("__weakref__", "host", "identity", "idle", "port", "tls")
 
-    def __init__(self, *, tls: bool, host: str, port: int) -> None:
+    def __init__(self, *, tls: bool, host: str, port: int, identity: Identity | None = None) -> None:
         self.tls = tls
         self.host = host
         self.port = port
+        self.identity = identity
         self.idle: list[Connection] = []
 
 
@@ -147,6 +151,14 @@ class Connection(Answer, asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._stop_timer()
+        if (
+            self.uses == 1
+            and self._waiter is not None
+            and not self._first_ns
+            and isinstance(error, ssl.SSLError)
+        ):
+            # In TLS 1.3 a server judges the client's certificate only after the client's handshake has ended.
+            self.fail(*tls_error(error, self.origin.host))
         self._closed_by_peer()
         self.transport = None
         self._owner.gone(self)

@@ -17,6 +17,7 @@ from hub.core.http.connection import Connection, Origin
 from hub.core.http.pool import Pool
 from hub.core.http.reply import (
     BLOCKED_ADDRESS,
+    CLIENT_CERTIFICATE,
     CONNECT_FAILED,
     CONNECT_REFUSED,
     CONNECT_TIMEOUT,
@@ -24,7 +25,9 @@ from hub.core.http.reply import (
     Reply,
 )
 from hub.core.http.resolver import Resolver, Unresolvable
-from hub.core.http.tls import tls_error
+from hub.core.http.tls import Contexts, tls_error
+
+_ANOTHER_MAY_DO = frozenset({CONNECT_FAILED, CONNECT_REFUSED, CONNECT_TIMEOUT})
 
 
 class NotConnected(Exception):
@@ -68,7 +71,7 @@ class Progress:
 
 
 class Connector:
-    """Opens connections for one sender."""
+    """Opens connections for one sender, straight to the endpoint."""
 
     def __init__(
         self,
@@ -76,12 +79,15 @@ class Connector:
         guard: AddressGuard,
         resolver: Resolver,
         context: ssl.SSLContext,
+        contexts: Contexts,
         pool: Pool,
         timeout_s: float,
     ) -> None:
+        """`context` is for all that have no client certificate, `contexts` for the others."""
         self._guard = guard
         self._resolver = resolver
         self._context = context
+        self._contexts = contexts
         self._pool = pool
         self._timeout_s = timeout_s
 
@@ -98,17 +104,18 @@ class Connector:
                 addresses = await self._addresses(endpoint)
                 progress.dns_us = progress.lap()
                 progress.phase = "connect"
-                tcp = await self._connect(addresses, endpoint.port, until, progress, loop)
+                context = await self._context_of(origin)
+                tcp = await self._connect(addresses, origin, until, progress, loop)
                 progress.connect_us = progress.lap()
                 progress.phase = "tls"
-                connection = await self._start(tcp, endpoint.host, origin, progress, loop)
+                connection = await self._start(tcp, origin, context, progress, loop)
                 if origin.tls:
                     progress.tls_us = progress.lap()
         except TimeoutError as error:
             progress.stop()
             if connection is not None:
                 connection.abort()
-            raise _too_late(progress, endpoint.host) from error
+            raise self._too_late(progress, endpoint.host) from error
         except NotConnected:
             progress.stop()
             raise
@@ -130,7 +137,7 @@ class Connector:
     async def _connect(
         self,
         addresses: Sequence[str],
-        port: int,
+        origin: Origin,
         until: float,
         progress: Progress,
         loop: asyncio.AbstractEventLoop,
@@ -138,46 +145,40 @@ class Connector:
         failure = NotConnected(CONNECT_FAILED, "there was no address to connect to")
         for place, ip in enumerate(addresses):
             progress.ip = ip
-            tcp = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
+            share = (until - loop.time()) / (len(addresses) - place)
             try:
-                tcp.setblocking(False)
-                tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                share = (until - loop.time()) / (len(addresses) - place)
                 async with asyncio.timeout(share):
-                    await loop.sock_connect(tcp, (ip, port))
-                return tcp
-            except ConnectionRefusedError:
-                tcp.close()
-                failure = NotConnected(CONNECT_REFUSED, f"nothing listens at port {port} of {ip}")
+                    return await self._reach(ip, origin, progress, loop)
             except TimeoutError:
-                tcp.close()
-                failure = NotConnected(CONNECT_TIMEOUT, f"{ip} did not accept the connection in time")
-            except OSError as error:
-                tcp.close()
-                failure = NotConnected(
-                    CONNECT_FAILED, f"{ip} can't be reached: {error.strerror or 'unknown error'}"
-                )
-            except BaseException:
-                tcp.close()
-                raise
+                failure = self._too_late(progress, origin.host)
+            except NotConnected as error:
+                if error.error not in _ANOTHER_MAY_DO:
+                    raise
+                failure = error
         raise failure
+
+    async def _reach(
+        self, ip: str, origin: Origin, progress: Progress, loop: asyncio.AbstractEventLoop
+    ) -> socket.socket:
+        """A socket whose other end is that address; raises NotConnected."""
+        return await dial(ip, origin.port, loop)
 
     async def _start(
         self,
         tcp: socket.socket,
-        host: str,
         origin: Origin,
+        context: ssl.SSLContext,
         progress: Progress,
         loop: asyncio.AbstractEventLoop,
     ) -> Connection:
-        connection = Connection(self._pool, origin, progress.ip, loop)
+        connection = self._connection(origin, progress.ip, loop)
         try:
             if origin.tls:
                 await loop.create_connection(
                     lambda: connection,
                     sock=tcp,
-                    ssl=self._context,
-                    server_hostname=host,
+                    ssl=context,
+                    server_hostname=origin.host,
                     ssl_handshake_timeout=self._timeout_s,
                     ssl_shutdown_timeout=1.0,
                 )
@@ -187,19 +188,56 @@ class Connector:
             connection.abort()
             tcp.close()
             if origin.tls:
-                raise NotConnected(*tls_error(error, host)) from error
+                raise NotConnected(*tls_error(error, origin.host)) from error
             raise NotConnected(CONNECT_FAILED, f"{progress.ip} closed the connection at once") from error
         except BaseException:
             connection.abort()
             raise
         return connection
 
+    def _connection(self, origin: Origin, ip: str, loop: asyncio.AbstractEventLoop) -> Connection:
+        return Connection(self._pool, origin, ip, loop)
 
-def _too_late(progress: Progress, host: str) -> NotConnected:
-    if progress.phase == DNS:
-        return NotConnected(DNS, f"the name server for {host} did not answer in time")
-    if progress.phase == "tls":
-        return NotConnected(
-            CONNECT_TIMEOUT, f"{host} accepted the connection, but the TLS handshake did not end in time"
-        )
-    return NotConnected(CONNECT_TIMEOUT, f"{progress.ip} did not accept the connection in time")
+    async def _context_of(self, origin: Origin) -> ssl.SSLContext:
+        if origin.identity is None:
+            return self._context
+        try:
+            return await self._contexts.of(origin.identity)
+        except (ssl.SSLError, ValueError) as error:
+            # It was fine when it was stored: OpenSSL's rules must have changed since.
+            raise NotConnected(
+                CLIENT_CERTIFICATE, "the client certificate can't be used any more; set another"
+            ) from error
+
+    def _too_late(self, progress: Progress, host: str) -> NotConnected:
+        if progress.phase == DNS:
+            return NotConnected(DNS, f"the name server for {host} did not answer in time")
+        if progress.phase == "tls":
+            return NotConnected(
+                CONNECT_TIMEOUT, f"{host} accepted the connection, but the TLS handshake did not end in time"
+            )
+        return NotConnected(CONNECT_TIMEOUT, f"{progress.ip} did not accept the connection in time")
+
+
+async def dial(ip: str, port: int, loop: asyncio.AbstractEventLoop) -> socket.socket:
+    """A TCP connection; raises NotConnected, or TimeoutError where the system gave up."""
+    tcp = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        tcp.setblocking(False)
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(tcp, (ip, port))
+        return tcp
+    except ConnectionRefusedError as error:
+        tcp.close()
+        raise NotConnected(CONNECT_REFUSED, f"nothing listens at port {port} of {ip}") from error
+    except TimeoutError:
+        tcp.close()
+        raise
+    except OSError as error:
+        tcp.close()
+        raise NotConnected(
+            CONNECT_FAILED, f"{ip} can't be reached: {error.strerror or 'unknown error'}"
+        ) from error
+    except BaseException:
+        tcp.close()
+        raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from hub.core.client_certificates import Identity
 from hub.core.http.connection import Connection, Origin
 
 # A name that moves to other addresses is followed at the latest after so many seconds.
@@ -39,19 +40,19 @@ class Pool:
         self._idle_limit_s = idle_limit_s
         self._max_per_host = max_idle_per_host
         self._max_idle = max_idle
-        self._origins: WeakValueDictionary[tuple[bool, str, int], Origin] = WeakValueDictionary()
+        self._origins: WeakValueDictionary[tuple[bool, str, int, bytes], Origin] = WeakValueDictionary()
         self._open: set[Connection] = set()
         # In the order in which they fell idle, so that the first one is the oldest.
         self._idle: dict[Connection, None] = {}
         self.created = 0
         self.reused = 0
 
-    def origin(self, *, tls: bool, host: str, port: int) -> Origin:
-        """The one Origin of that address; it lives as long as a target or a connection uses it."""
-        key = (tls, host, port)
+    def origin(self, *, tls: bool, host: str, port: int, identity: Identity | None = None) -> Origin:
+        """The one Origin of that address and client certificate; it lives as long as a target or a connection uses it."""
+        key = (tls, host, port, b"" if identity is None else identity.digest)
         origin = self._origins.get(key)
         if origin is None:
-            origin = self._origins[key] = Origin(tls=tls, host=host, port=port)
+            origin = self._origins[key] = Origin(tls=tls, host=host, port=port, identity=identity)
         return origin
 
     def take(self, origin: Origin) -> Connection | None:

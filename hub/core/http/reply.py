@@ -17,6 +17,8 @@ TLS_FAILED: Final = "tls-failed"
 READ_TIMEOUT: Final = "read-timeout"
 RESET: Final = "reset"
 INVALID_RESPONSE: Final = "invalid-response"
+CLIENT_CERTIFICATE: Final = "client-certificate-refused"
+PROXY_FAILED: Final = "proxy-failed"
 
 ERRORS: Final = (
     DNS,
@@ -31,6 +33,8 @@ ERRORS: Final = (
     READ_TIMEOUT,
     RESET,
     INVALID_RESPONSE,
+    CLIENT_CERTIFICATE,
+    PROXY_FAILED,
 )
 
 

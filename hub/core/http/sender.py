@@ -10,14 +10,18 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from time import perf_counter_ns
+from typing import Any
 
 from hub.core.addresses import AddressGuard, check_url
+from hub.core.client_certificates import Identity
 from hub.core.http.connector import Connector, NotConnected, Progress
 from hub.core.http.pool import Pool, Stats
+from hub.core.http.proxied import ProxiedConnector
 from hub.core.http.reply import CONNECT_FAILED, RESET, Reply
 from hub.core.http.resolver import Lookup, Resolver
 from hub.core.http.target import Target, request_head
-from hub.core.http.tls import client_context
+from hub.core.http.tls import Contexts, client_context
+from hub.core.proxy import Proxy
 
 
 class Sender:
@@ -36,29 +40,44 @@ class Sender:
         connect_timeout_s: float = 5,
         user_agent: str = "Trunkline",
         lookup: Lookup | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
-        """`ca_file`: authorities besides the system's, without an `ssl_context`. `lookup` replaces DNS."""
+        """`ca_file`: authorities besides the system's. `ssl_context`: in place of them, but for requests with a client
+        certificate. `lookup` replaces DNS. `proxy`: everything goes through it.
+        """
         self._guard = guard
         self._user_agent = user_agent
         self._resolver = Resolver(ttl_s=dns_ttl_s, lookup=lookup)
         self._pool = Pool(idle_limit_s=idle_limit_s, max_idle_per_host=max_idle_per_host, max_idle=max_idle)
-        self._connector = Connector(
-            guard=guard,
-            resolver=self._resolver,
-            context=ssl_context or client_context(ca_file),
-            pool=self._pool,
-            timeout_s=connect_timeout_s,
-        )
+        self._contexts = Contexts(ca_file)
+        ways: dict[str, Any] = {
+            "guard": guard,
+            "resolver": self._resolver,
+            "context": ssl_context or client_context(ca_file),
+            "contexts": self._contexts,
+            "pool": self._pool,
+            "timeout_s": connect_timeout_s,
+        }
+        self._connector = Connector(**ways) if proxy is None else ProxiedConnector(**ways, proxy=proxy)
         self._loop = asyncio.get_running_loop()
         self._closed = False
 
     def target(
-        self, url: str, *, allow_http: bool, headers: Sequence[tuple[str, str]] = (), method: str = "POST"
+        self,
+        url: str,
+        *,
+        allow_http: bool,
+        headers: Sequence[tuple[str, str]] = (),
+        method: str = "POST",
+        identity: Identity | None = None,
     ) -> Target:
-        """Prepare a subscription's requests once; raises BadUrl or BadHeader."""
+        """Prepare a subscription's requests once; raises BadUrl or BadHeader. `identity`: its client certificate."""
         endpoint = check_url(url, allow_http=allow_http, guard=self._guard)
         head = request_head(endpoint, method=method, headers=headers, user_agent=self._user_agent)
-        origin = self._pool.origin(tls=endpoint.scheme == "https", host=endpoint.host, port=endpoint.port)
+        tls = endpoint.scheme == "https"
+        origin = self._pool.origin(
+            tls=tls, host=endpoint.host, port=endpoint.port, identity=identity if tls else None
+        )
         return Target(endpoint=endpoint, origin=origin, method=method, head=head, head_only=method == "HEAD")
 
     async def send(
@@ -121,6 +140,7 @@ class Sender:
         for connection in self._pool.connections():
             connection.fail(RESET, "the sender was closed")
         self._resolver.close()
+        await self._contexts.aclose()
         deadline = self._loop.time() + 2
         while self._pool.connections() and self._loop.time() < deadline:
             await asyncio.sleep(0)

@@ -11,7 +11,8 @@ from hub.delivery.outcome import Reason
 from hub.delivery.selectors.facts import Delivery
 from hub.eventlog.selectors import Page, fetch
 
-# What ended a delivery without a request has no digest, and bears the number of the attempt before it.
+# What ended a delivery without a request has no digest, and bears the number of the attempt before it; an attempt that
+# got no access token has none either, but its own number.
 _ATTEMPTS = """
 SELECT a.n, a.pos, a.at, a.digest IS NOT NULL, a.manual, a.http, a.reason, a.next_at, a.version, a.size, a.answer, a.detail,
        a.dns_us, a.connect_us, a.tls_us, a.first_us, a.total_us, c.request, c.headers, c.body, c.truncated
@@ -25,7 +26,7 @@ ORDER BY a.n DESC, a.pos DESC"""
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A request, or (`sent` False) an end without one. Times in microseconds; the last four are the capture, if kept."""
+    """A request, or (`sent` False) an end or a failure without one. Times in microseconds; the last four are the capture, if kept."""
 
     n: int
     pos: int

@@ -22,6 +22,7 @@ from hub.subscriptions import vault
 from hub.subscriptions.models import Secret, Subscription
 
 SAMPLE = 500
+SOON_DAYS = 14
 FACTS = ("event", "attempt", "routed")
 
 DAYS = """
@@ -52,6 +53,11 @@ FOLDING = f"""
 select (select count(*)::int from reactor_skipped), (select error from reactor_skipped order by at desc limit 1),
   (select coalesce(max((r.value->>'behind_s')::float8), 0) from engine_status s, jsonb_each(s.stats->'reactors') r
    where s.at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds')"""
+ENDING = """
+select count(*), count(*) filter (where x.until <= now()),
+       count(*) filter (where x.until > now() and x.until <= now() + make_interval(days => %(days)s))
+from (select (client_certificate->>'not_after')::timestamptz as until from subscriptions_subscription
+      where deleted_at is null and client_certificate is not null) x"""
 ALIVE = f"""
 select count(*) filter (where at > clock_timestamp() - interval '{ENGINE_SILENT_S} seconds') from engine_status"""
 
@@ -117,6 +123,15 @@ def folding(skipped: int, latest: str | None, behind_s: float) -> Finding:
     return ok("read models", "all facts are folded")
 
 
+def client_certificates(*, stored: int, ended: int, ending: int) -> Iterator[Finding]:
+    """Pure. Of live subscriptions; `ending`: within SOON_DAYS."""
+    if ended or ending:
+        yield warn("client certificates", f"of {stored}, {ended} have expired and {ending} do within {SOON_DAYS} days",
+                   "Tell their owners to set new ones; the API shows each subscription's not_after.")  # fmt: skip
+    elif stored:
+        yield ok("client certificates", f"{stored}, none expires within {SOON_DAYS} days")
+
+
 def sealed(*, sample: int = SAMPLE) -> Finding:
     """Opens the newest and the oldest stored secrets."""
     opened = older = 0
@@ -133,9 +148,15 @@ def sealed(*, sample: int = SAMPLE) -> Finding:
             older += is_older(bytes(secret.sealed).decode())
         except SealError as error:
             errors[str(error)] = errors.get(str(error), 0) + 1
-    rows = Subscription.objects.filter(deleted_at=None).exclude(headers_sealed=None, auth_sealed=None)
+    rows = Subscription.objects.filter(deleted_at=None).exclude(
+        headers_sealed=None, auth_sealed=None, client_certificate_sealed=None
+    )
     for subscription in rows.order_by("-pk")[:sample]:
-        for part, value in (("headers", subscription.headers_sealed), ("auth", subscription.auth_sealed)):
+        for part, value in (
+            ("headers", subscription.headers_sealed),
+            ("auth", subscription.auth_sealed),
+            ("client-certificate", subscription.client_certificate_sealed),
+        ):
             try:
                 vault.open_map(subscription=subscription.uid, part=part, sealed=value)
                 opened += value is not None
@@ -175,3 +196,5 @@ def _tables(connection: Connection) -> Iterator[Finding]:
     yield guards([(table, trigger) for table, trigger in missing])
     yield engines(alive=row(connection, ALIVE)[0], owned=row(connection, OWNED)[0])
     yield folding(*row(connection, FOLDING))
+    (counts,) = connection.execute(ENDING, {"days": SOON_DAYS}).fetchall()
+    yield from client_certificates(stored=counts[0], ended=counts[1], ending=counts[2])

@@ -1,15 +1,17 @@
-"""Asks Redis and Celery's broker whether they are there. Losing either loses no event, so neither is asked
+"""Asks Redis, Celery's broker and the outbound proxy whether they are there. Losing one loses no event, so none is asked
 for more.
 """
 
 from __future__ import annotations
 
+import socket
 from urllib.parse import urlsplit
 
 import redis
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
+from hub.core.proxy import Proxy
 from hub.ops.doctor.finding import Finding, fail, ok, warn
 
 WAIT_S = 2
@@ -61,3 +63,13 @@ def broker(url: str) -> Finding:
             "Start it, or mend CELERY_BROKER_URL (or REDIS_URL).",
         )
     return ok("broker", place(url))
+
+
+def proxy(there: Proxy) -> Finding:
+    """OUTBOUND_PROXY: whether it accepts connections from this machine."""
+    try:
+        socket.create_connection((there.host, there.port), timeout=WAIT_S).close()
+    except OSError as error:
+        return fail("proxy", f"{there.place} does not answer: {error.strerror or error}; no delivery can go out",
+                    "Start it, open the way to it, or mend OUTBOUND_PROXY.")  # fmt: skip
+    return ok("proxy", f"{there.place} accepts connections")

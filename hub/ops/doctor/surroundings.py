@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from hub.core.proxy import Proxy
 from hub.core.sealing import BadKeyring, Keyring
 from hub.ops.doctor.finding import Finding, fail, ok, warn
 
@@ -89,6 +90,15 @@ def outbound(*, networks: Sequence[Network], http: bool) -> list[Finding]:
     return found
 
 
+def egress(proxy: Proxy | None) -> Iterator[Finding]:
+    """OUTBOUND_PROXY: what travels to it, does so without TLS of its own."""
+    if proxy is not None and proxy.credentials and not _is_near(proxy.host):
+        yield warn("OUTBOUND_PROXY", f"its user name and password go unencrypted to {proxy.place}",
+                   "Reach it by a private address of your own network, or let it know the hub by its address.")  # fmt: skip
+    elif proxy is not None:
+        yield ok("OUTBOUND_PROXY", f"all deliveries go through {proxy.place}")
+
+
 def open_files(limit: int) -> Finding:
     """`limit`: of this process; -1 is unlimited."""
     if limit < 0 or limit >= FILES:
@@ -116,6 +126,13 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".internal", ".local", ".localhost"))
 
 
 def _matches(host: str, pattern: str) -> bool:

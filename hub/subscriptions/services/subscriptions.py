@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from hub.core.ids import new_id
 from hub.subscriptions import policy, selectors, vault
 from hub.subscriptions.auth import check_auth
 from hub.subscriptions.models import Secret, Subscription
+from hub.subscriptions.services import client_certificates
 from hub.subscriptions.services.secrets import Shown, add_secret, check_secret
 from hub.subscriptions.services.touch import touch
 from hub.tenants import refusals
@@ -25,7 +27,7 @@ PLAIN: Final = (
     *("name", "url", "patterns", "channels", "rate_limit", "rate_burst", "parallelism", "timeout_s"),
     *("ordering", "max_age_s", "retry_schedule", "capture", "metadata"),
 )
-FIELDS: Final = (*PLAIN, "headers", "auth")
+FIELDS: Final = (*PLAIN, "headers", "auth", "client_certificate")
 
 
 def create(
@@ -35,13 +37,16 @@ def create(
     consumer: str | None = None,
     secret_kind: str = "hmac",
     secret: str | None = None,
+    now: datetime | None = None,
 ) -> tuple[Subscription, Shown]:
     """A subscription of the environment, or of a consumer (con_ id or uid), and its first secret.
 
-    `fields` holds any of FIELDS; url and patterns are needed. A consumer's own key creates for that consumer.
+    `fields` holds any of FIELDS; url and patterns are needed. A consumer's own key creates for that consumer. `now` is
+    needed with a client certificate, which is judged by it.
     """
     needed = [(name, "is needed") for name in ("url", "patterns") if name not in fields]
-    if errors := [*needed, *_problems(fields), *check_secret(kind=secret_kind, secret=secret)]:
+    certificate, wrong = client_certificates.judged(fields, now=now)
+    if errors := [*needed, *_problems(fields), *wrong, *check_secret(kind=secret_kind, secret=secret)]:
         raise refusals.invalid(errors)
     environment = scope.environment()
     with transaction.atomic():
@@ -56,10 +61,10 @@ def create(
             shard=environment.shard if owner is None else owner.shard,
             generation=generation,
         )
-        _apply(subscription, fields)
+        _apply(subscription, fields, certificate)
         subscription.save(force_insert=True)
         shown = add_secret(subscription=subscription, kind=secret_kind, secret=secret)
-        changes = audit.created(subscription, (*PLAIN, "header_names", "auth_kind"))
+        changes = audit.created(subscription, (*PLAIN, "header_names", "auth_kind", "client_certificate"))
         if owner is not None:
             changes["consumer"] = [None, owner.public_id]
         audit.record(
@@ -73,15 +78,21 @@ def create(
 
 
 def update(
-    *, scope: Scope, uid: str, fields: Mapping[str, Any], expected_version: int | None = None
+    *,
+    scope: Scope,
+    uid: str,
+    fields: Mapping[str, Any],
+    expected_version: int | None = None,
+    now: datetime | None = None,
 ) -> Subscription:
-    """Change any of FIELDS; each replaces the old value as a whole. In force with the next event."""
-    if errors := _problems(fields):
+    """Change any of FIELDS; each replaces the old value as a whole. In force with the next event. `now`: see `create`."""
+    certificate, wrong = client_certificates.judged(fields, now=now)
+    if errors := [*_problems(fields), *wrong]:
         raise refusals.invalid(errors)
     with transaction.atomic():
         subscription = selectors.subscription(scope, uid, lock=True)
         refusals.check_version(expected=expected_version, version=subscription.version)
-        columns, changes = _apply(subscription, fields)
+        columns, changes = _apply(subscription, fields, certificate)
         if changes:
             touch(
                 scope=scope,
@@ -123,11 +134,12 @@ def _end(scope: Scope, subscription: Subscription) -> None:
     subscription.secrets.all().delete()
     subscription.deleted_at = Now()
     subscription.headers_sealed = subscription.auth_sealed = None
+    client_certificates.put(subscription, None)
     touch(
         scope=scope,
         subscription=subscription,
         action="subscription.deleted",
-        fields=("deleted_at", "headers_sealed", "auth_sealed"),
+        fields=("deleted_at", "headers_sealed", "auth_sealed", *client_certificates.COLUMNS),
         changes={"url": [subscription.url, None]},
     )
 
@@ -161,20 +173,34 @@ def _problems(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "metadata" in fields:
         found.extend(checks.metadata(fields["metadata"]))
     if "auth" in fields:
-        found.extend(("auth", message) for message in check_auth(fields["auth"]))
+        found.extend(("auth", message) for message in _auth_problems(fields["auth"]))
     if fields.get("capture", "") not in ("", *Capture.values):
         found.append(
             ("capture", f"must be one of {', '.join(Capture.values)}, or empty for the environment's")
         )
-    if "url" in fields:
-        try:
-            check_url(fields["url"], allow_http=settings.ENV["OUTBOUND_HTTP"], guard=vault.guard())
-        except BadUrl as error:
-            found.append(("url", error.sentence))
+    if "url" in fields and (message := _url_problem(fields["url"])):
+        found.append(("url", message))
     return found
 
 
-def _apply(subscription: Subscription, fields: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+def _auth_problems(auth: Any) -> list[str]:
+    found = check_auth(auth)
+    if not found and auth["kind"] == "oauth2" and (message := _url_problem(auth["token_url"])):
+        found.append(f"token_url: {message}")
+    return found
+
+
+def _url_problem(url: str) -> str:
+    try:
+        check_url(url, allow_http=settings.ENV["OUTBOUND_HTTP"], guard=vault.guard())
+    except BadUrl as error:
+        return error.sentence
+    return ""
+
+
+def _apply(
+    subscription: Subscription, fields: Mapping[str, Any], certificate: client_certificates.Judged | None
+) -> tuple[list[str], dict[str, Any]]:
     """Set the fields on the row; (columns to save, changes for the audit).
 
     Secret values only by their names.
@@ -198,6 +224,10 @@ def _apply(subscription: Subscription, fields: Mapping[str, Any]) -> tuple[list[
         subscription.auth_kind = kind
         subscription.auth_sealed = vault.seal_map(subscription=subscription.uid, part="auth", values=auth)
         columns += ["auth_kind", "auth_sealed"]
+    if certificate is not None or ("client_certificate" in fields and subscription.client_certificate):
+        changes["client_certificate"] = client_certificates.put(subscription, certificate)
+        columns += client_certificates.COLUMNS
+    client_certificates.check_use(subscription)
     return columns, changes
 
 

@@ -40,6 +40,7 @@ class Command(BaseCommand):
             public_url=settings.PUBLIC_URL, allowed_hosts=settings.ALLOWED_HOSTS, debug=settings.DEBUG
         )
         yield from surroundings.outbound(networks=values["OUTBOUND_NETWORKS"], http=values["OUTBOUND_HTTP"])
+        yield from surroundings.egress(values["OUTBOUND_PROXY"])
         yield surroundings.open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         usage = shutil.disk_usage(settings.BASE_DIR)
         yield surroundings.disk(free=usage.free, total=usage.total, folder=str(settings.BASE_DIR))
@@ -56,3 +57,5 @@ class Command(BaseCommand):
                 )
         yield services.cache(settings.REDIS_URL)
         yield services.broker(settings.CELERY_BROKER_URL)
+        if values["OUTBOUND_PROXY"] is not None:
+            yield services.proxy(values["OUTBOUND_PROXY"])
