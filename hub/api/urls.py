@@ -9,6 +9,7 @@ from django.views.decorators.cache import cache_control
 from hub.api.schema import DocumentView
 from hub.api.views import (
     audit,
+    configuration,
     consumers,
     deliveries,
     entities,
@@ -32,6 +33,15 @@ urlpatterns = [
     path("problems/<slug:code>", pages.problem, name="problem"),
     path("api/v1/openapi.json", cache_control(max_age=300)(DocumentView.as_view()), name="openapi"),
     path("api/v1/environment", environment.EnvironmentView.as_view(), name="environment"),
+    path("api/v1/configuration", configuration.ConfigurationView.as_view(), name="configuration"),
+    path(
+        "api/v1/configuration/diff", configuration.ConfigurationDiffView.as_view(), name="configuration-diff"
+    ),
+    path(
+        "api/v1/configuration/apply",
+        configuration.ConfigurationApplyView.as_view(),
+        name="configuration-apply",
+    ),
     path("api/v1/consumers", consumers.ConsumersView.as_view(), name="consumers"),
     path("api/v1/consumers/<str:consumer>", consumers.ConsumerView.as_view(), name="consumer"),
     path("api/v1/subscriptions", subscriptions.SubscriptionsView.as_view(), name="subscriptions"),

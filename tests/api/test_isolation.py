@@ -35,6 +35,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("key", "PATCH"): {"name": "changed"},
     ("members", "POST"): {"email": "new@example.com", "role": "viewer"},
     ("member", "PATCH"): {"role": "viewer"},
+    ("configuration-diff", "POST"): {"document": {"version": 1}},
+    ("configuration-apply", "POST"): {"document": {"version": 1}},
     ("projections", "POST"): {"pattern": "strange.*", "semantics": "snapshot"},
     ("projection", "PATCH"): {"keys": ["changed"]},
     ("deliveries-requeue", "POST"): {"type": "order.*"},

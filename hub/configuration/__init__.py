@@ -1,0 +1,1 @@
+"""An environment's configuration as one document: exported, compared, and applied."""
