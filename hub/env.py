@@ -182,6 +182,12 @@ VARIABLES = (
         "CAPTURE_BYTES", "16384", _integer(0, 65536), "how much of an answer is kept for a failed attempt"
     ),
     Variable(
+        "PAUSED",
+        "false",
+        _bool,
+        "nothing is sent anywhere: events are taken and routed, deliveries wait; for the first start after a restore",
+    ),
+    Variable(
         "FOLDING",
         "true",
         _bool,

@@ -107,7 +107,7 @@ class Engine:
     @staticmethod
     def _limits() -> Limits:
         env = settings.ENV
-        return Limits(env["ENGINE_SENDS"], env["CAPTURE_BYTES"], env["OUTBOUND_HTTP"])
+        return Limits(env["ENGINE_SENDS"], env["CAPTURE_BYTES"], env["OUTBOUND_HTTP"], env["PAUSED"])
 
     async def _nap(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -14,6 +14,7 @@ class Limits:
     budget: int
     capture_bytes: int
     allow_http: bool
+    paused: bool = False
 
 
 class Owner(Protocol):

@@ -30,14 +30,14 @@ and not exists (select from ended x where x.sub = s.id)"""
 
 
 class Roster:
-    """`changed(endpoint)` is called for each subscription that is not what it was."""
+    """`changed(endpoint)` is called for each subscription that is not what it was. `paused`: nothing at all is sent."""
 
-    def __init__(self, changed: Callable[[Endpoint], None]) -> None:
+    def __init__(self, changed: Callable[[Endpoint], None], *, paused: bool = False) -> None:
         self.generation = -1
         self.endpoints: dict[int, Endpoint] = {}
         self._matchers: dict[int, Matcher] = {}
         self._special: dict[int, tuple[bool, str]] = {}
-        self._changed = changed
+        self._changed, self._paused = changed, paused
 
     async def load(self, session: Session) -> None:
         """Catch up with the tables. The generation is read first, so a change in between is only read twice."""
@@ -60,7 +60,8 @@ class Roster:
                     self._changed(endpoint)
 
     def _flag(self, endpoint: Endpoint) -> None:
-        endpoint.env_paused, endpoint.env_capture = self._special.get(endpoint.env, (False, "failures"))
+        paused, endpoint.env_capture = self._special.get(endpoint.env, (False, "failures"))
+        endpoint.env_paused = paused or self._paused
 
     def _put(self, endpoint: Endpoint) -> None:
         self._flag(endpoint)

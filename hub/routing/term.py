@@ -48,7 +48,7 @@ class Term:
     ) -> None:  # fmt: skip
         self.fence, self.tally, self.number, self._companions = fence, tally, number, companions
         self.owned: set[int] = set()
-        self.roster = Roster(self._changed)
+        self.roster = Roster(self._changed, paused=limits.paused)
         self.router = Router(self.roster)
         self.feeder = Feeder(fence=fence, roster=self.roster)
         self.dispatcher = Dispatcher(

@@ -34,6 +34,19 @@ def keys(values: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
+def paused(value: bool) -> list[Finding]:
+    """PAUSED."""
+    if not value:
+        return []
+    return [
+        warn(
+            "PAUSED",
+            "nothing is sent; what comes in waits",
+            "Unset it and restart the workers when all is well.",
+        )
+    ]
+
+
 def addresses(*, public_url: str, allowed_hosts: Sequence[str], debug: bool) -> list[Finding]:
     """PUBLIC_URL, ALLOWED_HOSTS, DEBUG."""
     parts = urlsplit(public_url)

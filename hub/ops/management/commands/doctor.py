@@ -36,6 +36,7 @@ class Command(BaseCommand):
     def _look(self) -> Iterator[Finding]:
         values = settings.ENV
         yield from surroundings.keys(values)
+        yield from surroundings.paused(values["PAUSED"])
         yield from surroundings.addresses(
             public_url=settings.PUBLIC_URL, allowed_hosts=settings.ALLOWED_HOSTS, debug=settings.DEBUG
         )
