@@ -4,5 +4,6 @@ from __future__ import annotations
 
 SCHEDULE = {
     "trim-idempotency": {"task": "hub.eventlog.tasks.trim_idempotency", "schedule": 60.0},
+    "forget-caught": {"task": "hub.sinks.tasks.forget_caught", "schedule": 60.0},
     "trim-answers": {"task": "hub.api.tasks.trim_answers", "schedule": 300.0},
 }

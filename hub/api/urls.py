@@ -17,6 +17,8 @@ from hub.api.views import (
     members,
     pages,
     secrets,
+    sinking,
+    sinks,
     subscriptions,
 )
 
@@ -40,6 +42,10 @@ urlpatterns = [
     path(f"{_SUBSCRIPTION}/secrets", secrets.SecretsView.as_view(), name="secrets"),
     path(f"{_SUBSCRIPTION}/secrets/rotate", secrets.RotateView.as_view(), name="secrets-rotate"),
     path(f"{_SUBSCRIPTION}/secrets/reveal", secrets.RevealView.as_view(), name="secrets-reveal"),
+    path("sink/<str:token>", sinking.sink, name="sinking"),
+    path("api/v1/sinks", sinks.SinksView.as_view(), name="sinks"),
+    path("api/v1/sinks/<str:sink>", sinks.SinkView.as_view(), name="sink"),
+    path("api/v1/sinks/<str:sink>/requests", sinks.SinkRequestsView.as_view(), name="sink-requests"),
     path("api/v1/events", events.EventsView.as_view(), name="events"),
     path("api/v1/events/batch", events.EventBatchView.as_view(), name="event-batch"),
     path("api/v1/events/log", events.EventLogView.as_view(), name="event-log"),
