@@ -17,6 +17,8 @@ _django = get_asgi_application()
 
 from django.urls import get_resolver
 
+from hub.api.views.sinking import DELAY
+
 # The first request must not be the one that waits for every view to be imported.
 _ = get_resolver().url_patterns
 
@@ -32,5 +34,22 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
+    if scope["type"] == "http" and scope["path"].startswith("/sink/"):
+        await _sink(scope, receive, send)
+        return
     async with _pages:
         await _django(scope, receive, send)
+
+
+async def _sink(scope: Any, receive: Any, send: Any) -> None:
+    """A sink may have been told to be slow: its answer waits here, where it takes no page's place."""
+    answer: list[Any] = []
+
+    async def keep(message: Any) -> None:
+        answer.append(message)
+
+    async with _pages:
+        await _django(scope, receive, keep)
+    await asyncio.sleep(scope.get(DELAY, 0.0))
+    for message in answer:
+        await send(message)

@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "hub.tenants",
     "hub.eventlog",
+    "hub.sinks",
     "hub.subscriptions",
     "hub.delivery",
     "hub.routing",

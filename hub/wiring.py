@@ -13,5 +13,6 @@ SCHEDULE = {
     "trim-idempotency": {"task": "hub.eventlog.tasks.trim_idempotency", "schedule": 60.0},
     "index-projections": {"task": "hub.insights.tasks.index_projections", "schedule": 5.0},
     "trim-cells": {"task": "hub.insights.tasks.trim_cells", "schedule": 600.0},
+    "forget-caught": {"task": "hub.sinks.tasks.forget_caught", "schedule": 60.0},
     "trim-answers": {"task": "hub.api.tasks.trim_answers", "schedule": 300.0},
 }

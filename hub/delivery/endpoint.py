@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 from hub.core import ids
+from hub.core.addresses import AddressGuard, check_url
 from hub.core.client_certificates import Identity
+from hub.core.http.connection import Origin
 from hub.core.http.sender import Sender
-from hub.core.http.target import Target
+from hub.core.http.target import Target, request_head
 from hub.core.http.tokens import Source, Tokens
 from hub.core.signing import Signer
 from hub.delivery.retry import Policy
+from hub.sinks import addresses
 from hub.subscriptions import vault
 from hub.subscriptions.auth import authorization, grant
 from hub.subscriptions.policy import DEFAULT_RETRY_SCHEDULE_S
@@ -23,7 +27,9 @@ COLUMNS = """s.id, s.uid, s.environment_id, s.consumer_id, s.shard, s.url, s.pat
  (select array_agg(x.sealed order by x.id + 0) from subscriptions_secret x where x.subscription_id = s.id),
  (select array_agg(extract(epoch from x.expires_at)::float8 order by x.id + 0)
     from subscriptions_secret x where x.subscription_id = s.id),
- s.client_certificate_sealed"""
+ s.client_certificate_sealed, s.simulate"""
+# Only for reading the URL of a sink, to which nothing is ever connected.
+_NOWHERE = AddressGuard([ip_network("0.0.0.0/0"), ip_network("::/0")])
 
 
 @dataclass(slots=True)
@@ -56,12 +62,16 @@ class Endpoint:
     sealed: list[bytes] | None
     expiries: list[float | None] | None
     client_certificate_sealed: bytes | None = None
+    simulate: dict[str, Any] | None = None
     env_paused: bool = False
     env_capture: str = "failures"
     target: Target | None = None
     refusal: str = ""
     suffix: str = ""
     needs_token: bool = False
+    to_sink: bool = False
+    detour: bool = False
+    hidden: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     _signer: Signer | None = None
     _signer_until: float = 0.0
@@ -70,6 +80,9 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         self.needs_token = self.auth_kind == "oauth2"
+        self.to_sink = addresses.is_sink(self.url)
+        # The one attribute that an attempt looks at; see detours.py.
+        self.detour = self.to_sink or self.simulate is not None
         self.suffix = ids.subscription_suffix(self.id)
         self.policy = Policy(
             tuple(DEFAULT_RETRY_SCHEDULE_S if self.retry_schedule is None else self.retry_schedule),
@@ -98,16 +111,20 @@ class Endpoint:
         """The target, made at the first send; None with `refusal` set where the URL may not be called."""
         if self.target is None and not self.refusal:
             headers = [("content-type", "application/json")]
-            headers += vault.open_map(
-                subscription=self.uid, part="headers", sealed=self.headers_sealed
-            ).items()
+            custom = vault.open_map(subscription=self.uid, part="headers", sealed=self.headers_sealed)
+            self.hidden = tuple(name.lower() for name in custom)
+            headers += custom.items()
             secret = vault.open_map(subscription=self.uid, part="auth", sealed=self.auth_sealed)
             credentials = authorization(kind=self.auth_kind, secret=secret)
             if credentials is not None:
                 headers.append(("authorization", credentials))
             try:
-                self.target = sender.target(
-                    self.url, allow_http=allow_http, headers=headers, identity=self._opened_identity()
+                self.target = (
+                    _unsent(self.url, headers)
+                    if self.to_sink
+                    else sender.target(
+                        self.url, allow_http=allow_http, headers=headers, identity=self._opened_identity()
+                    )
                 )
             except ValueError as error:
                 self.refusal = str(error)
@@ -134,18 +151,31 @@ class Endpoint:
     def signer(self, now: float) -> Signer:
         """Every secret that is live at `now` (seconds since 1970); made again when one of them expires."""
         if self._signer is None or now >= self._signer_until:
-            live = [
-                (sealed, expiry)
-                for sealed, expiry in zip(self.sealed or (), self.expiries or (), strict=True)
-                if expiry is None or expiry > now
-            ]
-            self._signer = Signer(
-                [vault.open_secret(subscription=self.uid, sealed=sealed) for sealed, _ in live]
-            )
+            live = self._live(now)
+            self._signer = Signer(self.secrets(now))
             self._signer_until = min(
                 (expiry for _, expiry in live if expiry is not None), default=float("inf")
             )
         return self._signer
+
+    def secrets(self, now: float) -> list[str]:
+        """Opened, those that are live at `now`."""
+        return [vault.open_secret(subscription=self.uid, sealed=sealed) for sealed, _ in self._live(now)]
+
+    def _live(self, now: float) -> list[tuple[bytes, float | None]]:
+        return [
+            (sealed, expiry)
+            for sealed, expiry in zip(self.sealed or (), self.expiries or (), strict=True)
+            if expiry is None or expiry > now
+        ]
+
+
+def _unsent(url: str, headers: list[tuple[str, str]]) -> Target:
+    """A request that no connection will carry: read as strictly as any, judged by no guard. Raises ValueError."""
+    endpoint = check_url(url, allow_http=True, guard=_NOWHERE)
+    head = request_head(endpoint, method="POST", headers=headers, user_agent="Trunkline/1.0")
+    origin = Origin(tls=endpoint.scheme == "https", host=endpoint.host, port=endpoint.port)
+    return Target(endpoint=endpoint, origin=origin, method="POST", head=head, head_only=False)
 
 
 def endpoint_of(row: tuple[Any, ...]) -> Endpoint:

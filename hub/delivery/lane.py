@@ -113,14 +113,21 @@ class Lane:
         """Take over a changed subscription; what is queued stays."""
         old, self.endpoint = self.endpoint, endpoint
         renewed = old.credentials != endpoint.credentials
-        free = renewed and self.bucket.held_until == self.token_hold
+        # Told otherwise, the simulator takes back what it brought about.
+        honest = old.simulate is not None and old.simulate != endpoint.simulate
+        free = honest or (renewed and self.bucket.held_until == self.token_hold)
         if free or (old.rate_limit, old.rate_burst) != (endpoint.rate_limit, endpoint.rate_burst):
             held = self.bucket.held_until
             self.bucket = Bucket(endpoint.rate_limit, endpoint.rate_burst)
             if not free:
                 self.bucket.hold_until(held)
         self.slots = min(self.slots, endpoint.parallelism)
-        if renewed or old.url != endpoint.url or (old.state != "active" and endpoint.state == "active"):
+        if (
+            renewed
+            or honest
+            or old.url != endpoint.url
+            or (old.state != "active" and endpoint.state == "active")
+        ):
             # A mended endpoint deserves a fresh judgement.
             self.breaker = Breaker()
             self.failing_since = None

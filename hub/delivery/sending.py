@@ -15,6 +15,7 @@ from hub.core.http.sender import Sender
 from hub.core.http.tokens import NoToken, Tokens
 from hub.delivery import request as wire
 from hub.delivery import retry
+from hub.delivery.detours import Detours
 from hub.delivery.endpoint import Endpoint
 from hub.delivery.items import INLINE_BYTES, Event, Item, Outcome
 from hub.delivery.lane import Lane
@@ -41,11 +42,12 @@ class Sending:
     """`load(event)` fetches a large body (LookupError: it is gone). `disable` collects subscriptions to be disabled."""
 
     def __init__(
-        self, *, fence: Fence, sender: Sender, tokens: Tokens, tally: Tally, load: Callable[[Event], Awaitable[None]],
-        capture_bytes: int, allow_http: bool,
+        self, *, fence: Fence, sender: Sender, tokens: Tokens, detours: Detours, tally: Tally,
+        load: Callable[[Event], Awaitable[None]], capture_bytes: int, allow_http: bool,
     ) -> None:  # fmt: skip
         self.disable: dict[int, str] = {}
         self._fence, self._sender, self._tokens, self._tally, self._load = fence, sender, tokens, tally, load
+        self._detours = detours
         self._capture_bytes, self._allow_http = capture_bytes, allow_http
         self._loop = asyncio.get_running_loop()
         self._flying = 0
@@ -94,9 +96,15 @@ class Sending:
         if not self._fence.fresh():
             await self._fence.refresh()
         capture = self._capture_bytes if endpoint.captures != "none" else 0
-        reply = await self._sender.send(
-            target, headers + token if token else headers, body, timeout_s=endpoint.timeout_s, capture=capture
-        )
+        extra = headers + token if token else headers
+        if endpoint.detour:
+            reply = await self._detours.send(
+                endpoint, target, extra, body, made=item.attempts, capture=capture, random=random.random(), now=now
+            )  # fmt: skip
+        else:
+            reply = await self._sender.send(
+                target, extra, body, timeout_s=endpoint.timeout_s, capture=capture
+            )
         item.attempts += 1
         reason = classify(status=reply.status, error=reply.error)
         ok = reason is Reason.delivered

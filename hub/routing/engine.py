@@ -21,12 +21,14 @@ from django.conf import settings
 
 from hub.core.http.sender import Sender
 from hub.core.http.tokens import Tokens
+from hub.delivery.detours import Detours
 from hub.delivery.tally import Tally
 from hub.eventlog import partitions
 from hub.eventlog.connect import open_session
 from hub.routing.fence import Fence, Lost
 from hub.routing.hosting import Companion, Limits
 from hub.routing.term import Term
+from hub.sinks.session import SinkSession
 from hub.subscriptions import vault
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ class Engine:
             max_idle=env["ENGINE_SENDS"], max_idle_per_host=env["ENGINE_SENDS"], user_agent="Trunkline/1.0",
         )  # fmt: skip
         tokens = Tokens(sender, allow_http=env["OUTBOUND_HTTP"])
+        sinks = SinkSession()
+        detours = Detours(sender, sinks)
         helpers = [asyncio.create_task(self._listen_forever()), asyncio.create_task(self._tend_forever())]
         gc.collect()
         gc.freeze()
@@ -84,8 +88,8 @@ class Engine:
                 pause = 0.1
                 try:
                     self.term = Term(
-                        fence=fence, sender=sender, tokens=tokens, limits=self._limits(), tally=self.tally,
-                        number=self.number, companions=list(self.companions.values()),
+                        fence=fence, sender=sender, tokens=tokens, detours=detours, limits=self._limits(),
+                        tally=self.tally, number=self.number, companions=list(self.companions.values()),
                     )  # fmt: skip
                     await self.term.run()
                 except (Lost, psycopg.OperationalError) as error:
@@ -102,6 +106,7 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             tokens.close()
+            await sinks.close()
             await sender.aclose()
 
     @staticmethod

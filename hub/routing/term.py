@@ -10,6 +10,7 @@ from typing import Any
 
 from hub.core.http.sender import Sender
 from hub.core.http.tokens import Tokens
+from hub.delivery.detours import Detours
 from hub.delivery.dispatch import Dispatcher
 from hub.delivery.endpoint import Endpoint
 from hub.delivery.notices import Notice
@@ -43,7 +44,7 @@ class Term:
     """Owns shards from `run()` until the session is lost or `stop` is set."""
 
     def __init__(
-        self, *, fence: Fence, sender: Sender, tokens: Tokens, limits: Limits, tally: Tally, number: int,
+        self, *, fence: Fence, sender: Sender, tokens: Tokens, detours: Detours, limits: Limits, tally: Tally, number: int,
         companions: Sequence[Companion] = (),
     ) -> None:  # fmt: skip
         self.fence, self.tally, self.number, self._companions = fence, tally, number, companions
@@ -55,7 +56,7 @@ class Term:
             fence=fence, budget=limits.budget, tally=tally, wants_rows=self.feeder.wants_rows,
             wants_dues=self.feeder.wants_dues,
             sending=Sending(
-                fence=fence, sender=sender, tokens=tokens, tally=tally, load=self.feeder.load,
+                fence=fence, sender=sender, tokens=tokens, detours=detours, tally=tally, load=self.feeder.load,
                 capture_bytes=limits.capture_bytes, allow_http=limits.allow_http,
             ),
         )  # fmt: skip
@@ -157,11 +158,8 @@ class Term:
             async with self.fence.hold() as session:
                 engines, taken = await ownership.survey(session)
                 plan = ownership.plan(engines=engines, owned=self.owned, taken=taken)
-                claimed = (
-                    await ownership.claim(session, plan.claim[: plan.claim_most])
-                    if plan.claim and plan.claim_most > 0
-                    else []
-                )
+                wanted = plan.claim[: max(plan.claim_most, 0)]
+                claimed = await ownership.claim(session, wanted) if wanted else []
             if claimed:
                 await self._take_over(claimed)
             if plan.release:

@@ -52,6 +52,8 @@ class Subscription(models.Model):
     ordering = models.CharField(max_length=7, choices=Ordering, default=Ordering.NONE, db_default="none")
     max_age_s = models.IntegerField(default=604_800, db_default=604_800)
     retry_schedule = ArrayField(models.IntegerField(), null=True)
+    # In test environments only (see simulation.py); null: nothing is simulated.
+    simulate = models.JSONField(null=True)
     capture = models.CharField(max_length=8, blank=True, default="", db_default="")
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE, db_default="active")
     state_reason = models.TextField(blank=True, default="", db_default="")

@@ -18,6 +18,7 @@ from hub.tenants.services.tenants import set_suspended
 from tests.api.client import Api
 from tests.cast import Cast
 from tests.eventlog import rows
+from tests.sinks import rows as sinks
 
 NEW_SUBSCRIPTION = {"url": "https://hooks.example.com/", "patterns": ["*"]}
 # A body that the owner would get through with: a refusal must not be owed to the body. A new address needs
@@ -42,6 +43,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("deliveries-requeue", "POST"): {"type": "order.*"},
     ("deliveries-cancel", "POST"): {"subscription": "{subscription}"},
     **{(f"delivery-{verb}", "POST"): None for verb in ("retry", "cancel", "requeue")},
+    ("sinks", "POST"): {"name": "newcomer"},
+    ("sink", "PATCH"): {"name": "changed"},
 }
 # What a query must hold to get through.
 QUERIES = {
@@ -116,6 +119,7 @@ class World:
         subscriptions = Subscription.objects.filter(environment=live).exclude(consumer=but)
         keys = ApiKey.objects.filter(environment=live).exclude(consumer=but)
         return [
+            sinks.all_of(live),
             [{**row, "last_used_at": None} for row in keys.order_by("id").values()],
             *(
                 list(found.order_by("id").values())
@@ -159,6 +163,7 @@ def world(cast: Cast, alice: Api) -> World:
         rows.capture(subscription, first)
         rows.parcel(subscription, [second])
         row |= {"event": first.id, "delivery": first.delivery(subscription), "shard": str(first.shard)}
+        row["sink"] = sinks.used(cast.alice.live)
         row["command"] = alice.post(f"/deliveries/{row['delivery']}/requeue").json()["command"]
     return World(cast, found)
 
@@ -168,16 +173,8 @@ def test_every_address_is_tried_with_a_fitting_body() -> None:
              for method in ("POST", "PATCH") if hasattr(view.view_class, method.lower())}  # fmt: skip
     assert known == BODIES.keys(), "give each address and method with a body an entry in BODIES"
     parameters = {parameter for _, _, found, _ in patterns() for parameter in found}
-    assert parameters == {
-        "consumer",
-        "subscription",
-        "key",
-        "member",
-        "event",
-        "delivery",
-        "command",
-        "projection",
-    }, "give the new kind a row in `world`"
+    kinds = "consumer subscription key member event delivery command projection sink"
+    assert parameters == set(kinds.split()), "give the new kind a row in `world`"
 
 
 def test_the_owner_gets_through_everywhere(world: World, alice: Api) -> None:
@@ -218,6 +215,8 @@ def refuse_all(
             continue
         answer = stranger(attempt.method, attempt.path, attempt.body)
         allowed = {404} if attempt.names_a_row else {200, 201, 202}
+        # 422: a live environment can't have a sink.
+        allowed |= {422} if attempt.name == "sinks" else set()
         assert answer.status_code in allowed | ({403} if consumer else set()), attempt
         seen = {found for found in world.ids if found in answer.content.decode()}
         assert not seen, f"{attempt} shows {seen}"

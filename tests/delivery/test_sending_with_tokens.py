@@ -13,6 +13,7 @@ from hub.core import ids
 from hub.core.http.tokens import Tokens
 from hub.core.signing import new_secret
 from hub.delivery import sending as module
+from hub.delivery.detours import Detours
 from hub.delivery.endpoint import Endpoint
 from hub.delivery.items import Event, Item, Outcome
 from hub.delivery.lane import Lane, Store
@@ -20,6 +21,7 @@ from hub.delivery.outcome import Reason
 from hub.delivery.sending import Sending
 from hub.delivery.states import NOT_FINAL, WORDS, State
 from hub.delivery.tally import Tally
+from hub.sinks.session import SinkSession
 from hub.subscriptions import vault
 from tests.core import peer
 from tests.delivery.test_lane import endpoint
@@ -90,6 +92,7 @@ class Hub:
         sender = await self._around.__aenter__()
         self.sending = Sending(
             fence=Present(), sender=sender, tokens=Tokens(sender, allow_http=True), tally=Tally(), load=load,
+            detours=Detours(sender, SinkSession()),
             capture_bytes=1000, allow_http=True,
         )  # fmt: skip
         return self

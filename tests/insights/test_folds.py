@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.delivery.outcome import Reason
 from hub.insights import histogram
 from hub.insights.cells import Cell, Grain, Key, Kind, keys
 from hub.insights.folds import DELIVERIES, EVENTS, Attempt, Group, Routed, fold_attempt, fold_event, minute_of
@@ -18,7 +19,7 @@ AT = 1_764_028_800.0
 facts = st.lists(
     st.builds(
         Attempt, shard=st.integers(0, 2), pos=st.integers(1, 9), env=st.integers(1, 2), sub=st.integers(1, 3), run=st.integers(0, 1),
-        n=st.integers(1, 3), at=st.floats(AT, AT + 200_000), reason=st.integers(0, 31), finish=st.integers(0, 6),
+        n=st.integers(1, 3), at=st.floats(AT, AT + 200_000), reason=st.integers(0, len(Reason) - 1), finish=st.integers(0, 6),
         total_us=st.none() | st.integers(0, 90_000_000), size=st.integers(0, 5_000), sent=st.booleans(),
         consumer=st.none() | st.integers(1, 2), type=st.none() | st.sampled_from(["a", "a.b"]), event_size=st.none() | st.integers(0, 9_999),
         created=st.none() | st.floats(AT - 5_000, AT + 200_000),
@@ -96,7 +97,7 @@ def test_a_fact_counts_once_for_each_kind_in_each_grain_and_within_it(attempts: 
         assert by[Kind.type, grain] == sum(fact.type is not None for fact in attempts)
 
 
-@pytest.mark.parametrize(("reason", "finish"), [(32, 0), (-1, 0), (0, 7), (0, -1)])
+@pytest.mark.parametrize(("reason", "finish"), [(len(Reason), 0), (-1, 0), (0, 7), (0, -1)])
 def test_a_number_that_nothing_has_is_refused_and_leaves_nothing(reason: int, finish: int) -> None:
     groups: dict[Group, Cell] = {}
     with pytest.raises(ValueError, match="has the number"):

@@ -116,6 +116,7 @@ class ConfigurationDiffView(HubView):
     environment_wide = True
 
     @extend_schema(operation_id="configuration_diff", request=Input, responses=Output)
+    @idempotent
     def post(self, request: Request) -> Response:
         given = self.read(Input)
         _in_shape(given["document"])

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from hub.api.pagination import bad_parameter
 from hub.core import ids
+from hub.delivery import simulation
 from hub.delivery.outcome import Reason
 from hub.delivery.selectors import Attempt, Delivery
 from hub.delivery.states import State
@@ -117,7 +118,9 @@ class Capture(serializers.Serializer[None]):
 class AttemptOutput(serializers.Serializer[None]):
     number = serializers.IntegerField()
     at = serializers.DateTimeField()
-    sent = serializers.BooleanField(help_text="false: no request went to the endpoint.")
+    sent = serializers.BooleanField(
+        help_text="false: no request went to the endpoint; perhaps it was simulated, see detail."
+    )
     manual = serializers.BooleanField(help_text="Somebody asked for it.")
     http = serializers.IntegerField(allow_null=True)
     reason = ReasonOutput()
@@ -192,7 +195,7 @@ def show_attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.n,
         "at": attempt.at,
-        "sent": attempt.sent,
+        "sent": attempt.sent and not (attempt.detail or "").startswith(simulation.MARK),
         "manual": attempt.manual,
         "http": attempt.http or None,
         "reason": show_reason(attempt.reason),

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from hub.api import fields
 from hub.core import client_certificates
-from hub.subscriptions import policy
+from hub.subscriptions import policy, simulation
 from hub.subscriptions.auth import CLIENT_AUTHS, LONGEST
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import Capture
@@ -79,6 +79,40 @@ class Certificate(serializers.Serializer[None]):
         ref_name = "ClientCertificate"
 
 
+class Simulate(fields.Strict):
+    """What attempts are told to come to instead of a request to the endpoint; in environments of kind test only. One of
+    status, reset and slow_body, with latency_ms or without; latency_ms alone answers 200 after it.
+    """
+
+    status = fields.Whole(required=False, allow_null=True, min_value=100, max_value=599)
+    latency_ms = fields.Whole(
+        required=False,
+        min_value=0,
+        max_value=simulation.MOST_LATENCY_MS,
+        help_text="Counts against timeout_s.",
+    )
+    reset = fields.Flag(required=False, help_text="The connection is closed without an answer.")
+    slow_body = fields.Flag(required=False, help_text="The answer begins, but does not end in time.")
+    probability = fields.Number(required=False, min_value=0.0, max_value=1.0)
+    first = fields.Whole(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=1_000,
+        help_text="Only the first so many attempts of each delivery; null: all.",
+    )
+    retry_after_s = fields.Whole(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=simulation.MOST_RETRY_AFTER_S,
+        help_text="The Retry-After of a 429 or 503.",
+    )
+
+    class Meta:
+        ref_name = "Simulate"
+
+
 class Input(fields.Strict):
     name = fields.Line(required=False)
     url = fields.Text(
@@ -121,6 +155,7 @@ class Input(fields.Strict):
         max_length=policy.MAX_RETRIES,
         help_text="Seconds to wait before each retry; null is the default schedule, [] no retries.",
     )
+    simulate = Simulate(required=False, allow_null=True, help_text="null: nothing is simulated.")
     capture = fields.Choice(_CAPTURES, required=False, allow_blank=True)
     metadata = fields.Object(required=False, help_text="Anything, up to 8 KiB.")
 
@@ -158,6 +193,7 @@ class Output(serializers.Serializer[Subscription]):
     ordering = serializers.ChoiceField(Subscription.Ordering.choices)
     max_age_s = serializers.IntegerField()
     retry_schedule = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
+    simulate = Simulate(allow_null=True)
     capture = serializers.ChoiceField(_CAPTURES)
     metadata = fields.Object()
     state = serializers.ChoiceField(Subscription.State.choices)

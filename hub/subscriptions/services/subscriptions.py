@@ -12,12 +12,14 @@ from django.db.models.functions import Now
 
 from hub.core.addresses import BadUrl, check_url
 from hub.core.ids import new_id
+from hub.sinks.addresses import is_sink
 from hub.subscriptions import policy, selectors, vault
 from hub.subscriptions.auth import check_auth
 from hub.subscriptions.models import Secret, Subscription
-from hub.subscriptions.services import client_certificates
+from hub.subscriptions.services import client_certificates, testing
 from hub.subscriptions.services.secrets import Shown, add_secret, check_secret
 from hub.subscriptions.services.touch import touch
+from hub.subscriptions.simulation import stored
 from hub.tenants import refusals
 from hub.tenants.models import Capture, Consumer
 from hub.tenants.scoping import Scope
@@ -25,7 +27,7 @@ from hub.tenants.services import audit, bump, checks, consumers
 
 PLAIN: Final = (
     *("name", "url", "patterns", "channels", "rate_limit", "rate_burst", "parallelism", "timeout_s"),
-    *("ordering", "max_age_s", "retry_schedule", "capture", "metadata"),
+    *("ordering", "max_age_s", "retry_schedule", "simulate", "capture", "metadata"),
 )
 FIELDS: Final = (*PLAIN, "headers", "auth", "client_certificate")
 
@@ -46,7 +48,7 @@ def create(
     """
     needed = [(name, "is needed") for name in ("url", "patterns") if name not in fields]
     certificate, wrong = client_certificates.judged(fields, now=now)
-    if errors := [*needed, *_problems(fields), *wrong, *check_secret(kind=secret_kind, secret=secret)]:
+    if errors := [*needed, *_problems(scope, fields), *wrong, *check_secret(kind=secret_kind, secret=secret)]:
         raise refusals.invalid(errors)
     environment = scope.environment()
     with transaction.atomic():
@@ -87,7 +89,7 @@ def update(
 ) -> Subscription:
     """Change any of FIELDS; each replaces the old value as a whole. In force with the next event. `now`: see `create`."""
     certificate, wrong = client_certificates.judged(fields, now=now)
-    if errors := [*_problems(fields), *wrong]:
+    if errors := [*_problems(scope, fields), *wrong]:
         raise refusals.invalid(errors)
     with transaction.atomic():
         subscription = selectors.subscription(scope, uid, lock=True)
@@ -166,8 +168,8 @@ def _check_limit(consumer: Consumer) -> None:
             )
 
 
-def _problems(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = policy.problems(fields)
+def _problems(scope: Scope, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = [*policy.problems(fields), *testing.problems(scope, fields)]
     if "name" in fields:
         found.extend(checks.name(fields["name"]))
     if "metadata" in fields:
@@ -178,7 +180,7 @@ def _problems(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(
             ("capture", f"must be one of {', '.join(Capture.values)}, or empty for the environment's")
         )
-    if "url" in fields and (message := _url_problem(fields["url"])):
+    if "url" in fields and not is_sink(fields["url"]) and (message := _url_problem(fields["url"])):
         found.append(("url", message))
     return found
 
@@ -205,9 +207,10 @@ def _apply(
 
     Secret values only by their names.
     """
-    changes: dict[str, Any] = audit.apply(
-        subscription, {name: fields[name] for name in PLAIN if name in fields}
-    )
+    plain = {name: fields[name] for name in PLAIN if name in fields}
+    if plain.get("simulate") is not None:
+        plain["simulate"] = stored(plain["simulate"])
+    changes: dict[str, Any] = audit.apply(subscription, plain)
     columns = list(changes)
     if "headers" in fields:
         names = sorted(fields["headers"])
