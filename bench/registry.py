@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.figures import Figure, Row
-from bench.rows import drain, growth, ingest, isolation, path, reading, resting, second, wal
+from bench.rows import drain, growth, ingest, isolation, path, pull, reading, resting, second, wal
 from bench.stage import Stage
 
 
@@ -52,6 +52,7 @@ MEASUREMENTS = (
         Row("growth_takeover", "take-over then, after kill -9 of the worker", "s", 2, less=True),
     ), fresh=True),
     Measurement(reading.reading, (Row("ingest_while_api_read", "ingest p99 at 1,000/s while 8 clients read the API", "x alone", 2, less=True),)),
+    Measurement(pull.pull, (Row("pull", "fetching by one reader, 1,000 events a read", "events/s", 5_000),)),
     Measurement(second.second_worker, (
         Row("second_worker_drain", "drain with a second worker process", "x one", 1.25),
         Row("second_worker_move", "until the second worker has its shards", "s", 5, less=True, worst=True),

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "hub.subscriptions",
     "hub.delivery",
     "hub.routing",
+    "hub.consumption",
     "hub.ingest",
     "hub.api",
     "hub.ops",

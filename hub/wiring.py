@@ -5,4 +5,5 @@ from __future__ import annotations
 SCHEDULE = {
     "trim-idempotency": {"task": "hub.eventlog.tasks.trim_idempotency", "schedule": 60.0},
     "trim-answers": {"task": "hub.api.tasks.trim_answers", "schedule": 300.0},
+    "trim-leases": {"task": "hub.consumption.tasks.trim_leases", "schedule": 300.0},
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from hub.consumption.models import Lease, Mark, Position
 from hub.eventlog.selectors import fetch
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import ApiKey, AuditEntry, Consumer, Environment, Member
@@ -16,6 +17,7 @@ from hub.tenants.scoping import staff
 from hub.tenants.services.tenants import set_suspended
 from tests.api.client import Api
 from tests.cast import Cast
+from tests.consumption.stage import leased_position
 from tests.eventlog import rows
 
 NEW_SUBSCRIPTION = {"url": "https://hooks.example.com/", "patterns": ["*"]}
@@ -42,6 +44,11 @@ BODIES: dict[tuple[str, str], Any] = {
     ("delivery-retry", "POST"): None,
     ("delivery-cancel", "POST"): None,
     ("delivery-requeue", "POST"): None,
+    ("positions", "POST"): {"name": "newcomer"},
+    ("position", "PATCH"): {"types": ["changed"]},
+    ("position-seek", "POST"): {"to": "beginning"},
+    ("position-read", "POST"): {"limit": 1},
+    **{(f"position-{verb}", "POST"): {"lease": "{lease}"} for verb in ("ack", "extend", "release")},
 }
 # What a query must hold to get through.
 QUERIES = {"event-log": "?shard={shard}"}
@@ -89,7 +96,7 @@ def tries(world: World) -> Iterator[Try]:
                 for parameter in parameters:
                     path = path.replace(f"<str:{parameter}>", row[parameter])
                 body = BODIES.get((name, method))
-                if name in NAMED_IN_THE_BODY:
+                if name in NAMED_IN_THE_BODY or "{lease}" in str(body):
                     body = {key: value.format(**row) for key, value in body.items()}
                 yield Try(name, method, "/" + path, bool(parameters) or name in NAMED_IN_THE_BODY, body)
                 if not parameters and name not in NAMED_IN_THE_BODY:
@@ -110,8 +117,10 @@ class World:
     def snapshot(self, *, but: Consumer | None = None) -> list[Any]:
         """Everything of it, and the tenant's members; without what one consumer owns."""
         live = self.cast.alice.live
-        subscriptions = Subscription.objects.filter(environment=live).exclude(consumer=but)
-        keys = ApiKey.objects.filter(environment=live).exclude(consumer=but)
+        subscriptions, keys, positions = (
+            rows if but is None else rows.exclude(consumer=but)
+            for rows in (model.objects.filter(environment=live) for model in (Subscription, ApiKey, Position))
+        )
         return [
             [{**row, "last_used_at": None} for row in keys.order_by("id").values()],
             *(
@@ -121,6 +130,9 @@ class World:
                     Consumer.objects.filter(environment=live),
                     Member.objects.filter(tenant=live.tenant_id),
                     subscriptions,
+                    positions,
+                    Mark.objects.filter(position__in=positions),
+                    Lease.objects.filter(position__in=positions),
                     Secret.objects.filter(subscription__in=subscriptions),
                     AuditEntry.objects.filter(target__in=self.ids),
                 )
@@ -154,6 +166,9 @@ def world(cast: Cast, alice: Api) -> World:
         rows.parcel(subscription, [second])
         row |= {"event": first.id, "delivery": first.delivery(subscription), "shard": str(first.shard)}
         row["command"] = alice.post(f"/deliveries/{row['delivery']}/requeue").json()["command"]
+    # One by its name in the environment, one that is a consumer's own by its id.
+    found[0] |= leased_position(alice, "ledger", by="name")
+    found[1] |= leased_position(Api(cast.acme_key), "ledger-of-acme", by="id")
     return World(cast, found)
 
 
@@ -161,10 +176,9 @@ def test_every_address_is_tried_with_a_fitting_body() -> None:
     known = {(name, method) for name, _, _, view in patterns() if name not in PUBLIC
              for method in ("POST", "PATCH") if hasattr(view.view_class, method.lower())}  # fmt: skip
     assert known == BODIES.keys(), "give each address and method with a body an entry in BODIES"
-    parameters = {parameter for _, _, found, _ in patterns() for parameter in found}
-    assert parameters == {"consumer", "subscription", "key", "member", "event", "delivery", "command"}, (
-        "give the new kind a row in `world`"
-    )
+    found = {parameter for _, _, parameters, _ in patterns() for parameter in parameters}
+    kinds = {"consumer", "subscription", "key", "member", "event", "delivery", "command", "position"}
+    assert found == kinds, "give the new kind a row in `world`"
 
 
 def test_the_owner_gets_through_everywhere(world: World, alice: Api) -> None:
@@ -224,6 +238,8 @@ def test_a_row_named_in_a_body_or_query_must_be_the_callers_own(world: World, re
             stranger.get(f"/keys?consumer={consumer}"),
             stranger.get(f"/events?consumer={consumer}"),
             stranger.get(f"/deliveries?consumer={consumer}"),
+            stranger.post("/consumption", {"name": "newcomer", "consumer": consumer}),
+            stranger.get(f"/consumption?consumer={consumer}"),
             *(stranger.get(f"/deliveries?subscription={row['subscription']}") for row in world.rows),
             *(stranger.get(f"/deliveries?event={row['event']}") for row in world.rows),
             *(

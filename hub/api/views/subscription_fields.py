@@ -13,8 +13,8 @@ from hub.subscriptions import policy
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import Capture
 
-_PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)\Z"
-_CHANNEL = r"^[A-Za-z0-9_.:-]{1,64}\Z"
+PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)\Z"
+CHANNEL = r"^[A-Za-z0-9_.:-]{1,64}\Z"
 _CAPTURES = [("", "the environment's"), *Capture.choices]
 
 
@@ -38,7 +38,7 @@ class Input(fields.Strict):
     patterns = fields.Items(
         child=fields.Text(
             max_length=128,
-            validators=[fields.pattern(_PATTERN, "is no pattern: order.created, order.* or *")],
+            validators=[fields.pattern(PATTERN, "is no pattern: order.created, order.* or *")],
         ),
         min_length=1,
         max_length=policy.MAX_PATTERNS,
@@ -46,7 +46,7 @@ class Input(fields.Strict):
     )
     channels = fields.Items(
         child=fields.Text(
-            validators=[fields.pattern(_CHANNEL, "is no channel: 1 to 64 of A-Z a-z 0-9 _ . : -")]
+            validators=[fields.pattern(CHANNEL, "is no channel: 1 to 64 of A-Z a-z 0-9 _ . : -")]
         ),
         required=False,
         max_length=policy.MAX_CHANNELS,
