@@ -90,6 +90,28 @@ def test_a_consumers_key_reaches_what_its_own_keys_made_alone(cast: Cast, scope:
     assert list(selectors.positions(bound(cast))) == []
 
 
+def test_what_is_read_from_is_what_is_shown(cast: Cast, scope: Scope) -> None:
+    made = [
+        services.create(scope=scope, name="ledger", types=["order.*"], channels=["eu"]),
+        services.create(scope=scope, name="theirs", consumer="acme"),
+        services.create(scope=bound(cast), name="ledger"),
+        services.create(scope=cast.alice.test_scope, name="ledger"),
+        services.create(scope=cast.charlie.scope, name="ledger"),
+    ]
+    found = 0
+    for one in (scope, bound(cast), cast.alice.test_scope, cast.charlie.scope, cast.bob.scope):
+        for ref in ("ledger", "theirs", "nothing", "a\x00", "é", *(position.uid for position in made)):
+            try:
+                shown = selectors.position(one, ref)
+            except ProblemError:
+                refused("not-found", lambda one=one, ref=ref: selectors.reached(one, ref))
+            else:
+                reached = selectors.reached(one, ref)
+                assert (reached.id, reached.filter) == (shown.id, selectors.filter_of(shown))
+                found += 1
+    assert found == 5 + 2 + 2 + 2 + 5
+
+
 @pytest.mark.parametrize("ref", ["nothing", "pos_nothing", "", "é", "a\x00b", "pos_"])
 def test_what_is_not_there_is_not_found(scope: Scope, ref: str) -> None:
     services.create(scope=scope, name="ledger")

@@ -24,7 +24,7 @@ from hub.api.views.lease_fields import (
     Released,
     time_text,
 )
-from hub.consumption import body, selectors, services
+from hub.consumption import body, services
 from hub.consumption.waiting import Interest
 from hub.core import ids
 
@@ -49,7 +49,7 @@ class ReadView(_LeaseView):
         if found.lease is not None:
             turn.give_back = partial(services.release, scope=self.scope, ref=position, lease=found.lease)
         elif not found.skipped and turn.waited_s < asked["wait"]:
-            turn.interest = Interest(found.position.id, selectors.filter_of(found.position))
+            turn.interest = Interest(found.position.id, found.position.filter)
             turn.wait_s, turn.at_once = asked["wait"], found.more
         return Response({
             "lease": None if found.lease is None else ids.encode("lse", found.lease),

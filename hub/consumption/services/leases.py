@@ -11,17 +11,17 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from hub.consumption import selectors, statements
-from hub.consumption.models import Lease, Position
+from hub.consumption.selectors import Reached
 from hub.consumption.verdict import Verdict, judge, refusal
-from hub.eventlog import selectors as eventlog
 from hub.tenants import refusals
 from hub.tenants.scoping import Scope
 
-_LOCK = """SELECT shards, ended, until <= clock_timestamp() FROM consumption_lease
-WHERE id = %s AND position_id = %s FOR NO KEY UPDATE"""
-_UNTIL = """UPDATE consumption_lease SET until = clock_timestamp() + %s * interval '1 second' WHERE id = %s
-RETURNING until"""
-_HELD = "SELECT shard, lease_end FROM consumption_mark WHERE position_id = %s AND lease = %s"
+_LOCK = """select shards, ended, until <= clock_timestamp() from consumption_lease
+where id = %(lease)s and position_id = %(position)s for no key update"""
+_UNTIL = """update consumption_lease set until = clock_timestamp() + %(seconds)s * interval '1 second' where id = %(lease)s
+returning until"""
+_END = "update consumption_lease set ended = %(how)s where id = %(lease)s"
+_HELD = "select shard, lease_end from consumption_mark where position_id = %(position)s and lease = %(lease)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ def ack(*, scope: Scope, ref: str, lease: bytes, upto: Mapping[int, int] | None 
 
     409 when the lease is over: then nothing moved.
     """
-    position = selectors.position(scope, ref)
+    position = selectors.reached(scope, ref)
     values: dict[str, Any] = {"position": position.id, "lease": UUID(bytes=lease)}
     with transaction.atomic():
         selectors.run(statements.SETTINGS)
         shards = _lock(position, lease)
         if shards is None:
             return Acked("already")
-        held = dict(eventlog.fetch(_HELD, [position.id, values["lease"]]))
+        held = dict(selectors.run(_HELD, values))
         if upto is None:
             wanted, sql = set(held), statements.ACK
         else:
@@ -57,7 +57,7 @@ def ack(*, scope: Scope, ref: str, lease: bytes, upto: Mapping[int, int] | None 
             raise refusal(Verdict.expired)
         whole = sum(row[2] for row in moved) == len(held)
         if whole:
-            Lease.objects.filter(id=values["lease"]).update(ended=Lease.Ending.ACKED)
+            selectors.run(_END, {"lease": values["lease"], "how": "acked"})
     _tell(position)
     return Acked("acked" if whole else "partly", {row[0]: row[1] for row in moved})
 
@@ -66,15 +66,15 @@ def extend(*, scope: Scope, ref: str, lease: bytes, lease_s: int) -> datetime:
     """Prolong it: it ends so many seconds from now. When that is."""
     if not 5 <= lease_s <= 600:
         raise refusals.invalid([("seconds", "must be from 5 to 600")])
-    position = selectors.position(scope, ref)
-    key = UUID(bytes=lease)
+    position = selectors.reached(scope, ref)
+    values = {"position": position.id, "lease": UUID(bytes=lease), "seconds": lease_s}
     with transaction.atomic():
         selectors.run(statements.SETTINGS)
         if _lock(position, lease) is None:
             raise refusals.conflict("This lease was acknowledged; there is nothing left to prolong.")
-        ((until,),) = eventlog.fetch(_UNTIL, [lease_s, key])
-        held = eventlog.fetch(_HELD, [position.id, key])
-        moved = selectors.run(statements.EXTEND, {"position": position.id, "lease": key, "until": until})
+        ((until,),) = selectors.run(_UNTIL, values)
+        held = selectors.run(_HELD, values)
+        moved = selectors.run(statements.EXTEND, values | {"until": until})
         if not held or len(moved) != len(held):
             raise refusal(Verdict.expired)
     return until
@@ -82,7 +82,7 @@ def extend(*, scope: Scope, ref: str, lease: bytes, lease_s: int) -> datetime:
 
 def release(*, scope: Scope, ref: str, lease: bytes) -> str:
     """Give back what was not acknowledged, to be handed out again at once: "released", or "already" if it is over."""
-    position = selectors.position(scope, ref)
+    position = selectors.reached(scope, ref)
     key = UUID(bytes=lease)
     with transaction.atomic():
         selectors.run(statements.SETTINGS)
@@ -90,18 +90,18 @@ def release(*, scope: Scope, ref: str, lease: bytes) -> str:
         if verdict is not Verdict.good:
             return "already"
         selectors.run(statements.RELEASE, {"position": position.id, "lease": key})
-        Lease.objects.filter(id=key).update(ended=Lease.Ending.RELEASED)
+        selectors.run(_END, {"lease": key, "how": "released"})
     _tell(position)
     return "released"
 
 
-def _judge(position: Position, lease: bytes) -> tuple[Verdict, list[int]]:
-    found = eventlog.fetch(_LOCK, [UUID(bytes=lease), position.id])
+def _judge(position: Reached, lease: bytes) -> tuple[Verdict, list[int]]:
+    found = selectors.run(_LOCK, {"lease": UUID(bytes=lease), "position": position.id})
     shards, ended, late = found[0] if found else ([], None, False)
     return judge(known=bool(found), ended=ended, late=late), shards
 
 
-def _lock(position: Position, lease: bytes) -> list[int] | None:
+def _lock(position: Reached, lease: bytes) -> list[int] | None:
     """The shards it was given for, None if it was acknowledged whole; a 409 if it is over."""
     verdict, shards = _judge(position, lease)
     if verdict is Verdict.good:
@@ -124,7 +124,7 @@ def _check(upto: Mapping[int, int], shards: Sequence[int], held: Mapping[int, in
         raise refusals.invalid(errors)
 
 
-def _tell(position: Position) -> None:
+def _tell(position: Reached) -> None:
     """After the commit and in a transaction of its own: notifying commits stand in one line, and must not wait for a disk."""
     with connection.cursor() as cursor:
         cursor.execute(statements.TOLD, [str(position.id)])

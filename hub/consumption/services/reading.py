@@ -15,8 +15,8 @@ from uuid import UUID
 from django.db import transaction
 
 from hub.consumption import selectors, statements
-from hub.consumption.models import Position
 from hub.consumption.plan import Move, Plan, Row, plan
+from hub.consumption.selectors import Reached
 from hub.core import ids
 from hub.eventlog.selectors import LOG_BYTES
 from hub.tenants import refusals
@@ -33,7 +33,7 @@ PATIENCE_S: Final = 0.5
 class Batch:
     """`lease` 16 bytes, None without events. `more`: read on at once. `skipped`: shard → first offset after a gap."""
 
-    position: Position
+    position: Reached
     lease: bytes | None = None
     until: datetime | None = None
     events: list[Row] = field(default_factory=list)
@@ -45,8 +45,8 @@ def read(*, scope: Scope, ref: str, limit: int = 100, lease_s: int = 30) -> Batc
     """The next events, `limit` and LOG_BYTES of data at most, leased for `lease_s` seconds; or none. Never waits for any."""
     if errors := _problems(limit, lease_s):
         raise refusals.invalid(errors)
-    position = selectors.position(scope, ref)
-    values = selectors.filter_of(position).parameters() | {
+    position = selectors.reached(scope, ref)
+    values = position.filter.parameters() | {
         "position": position.id, "bytes": LOG_BYTES, "rows": limit + SHARDS, "scan": None,
     }  # fmt: skip
     begun = monotonic()
