@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.figures import Figure, Row
-from bench.rows import drain, folding, growth, ingest, isolation, path, reading, resting, second, wal
+from bench.rows import drain, folding, growth, ingest, isolation, path, pull, reading, resting, second, wal
 from bench.stage import Stage
 
 
@@ -59,6 +59,7 @@ MEASUREMENTS = (
         Row("dashboard_p95", "30 days of an environment, from rows for 100 M attempts, p95", "ms", 50, less=True),
     )),
     Measurement(reading.reading, (Row("ingest_while_api_read", "ingest p99 at 1,000/s while 8 clients read the API", "x alone", 2, less=True),)),
+    Measurement(pull.pull, (Row("pull", "fetching by one reader, 1,000 events a read", "events/s", 5_000),)),
     Measurement(second.second_worker, (
         Row("second_worker_drain", "drain with a second worker process", "x one", 1.25),
         Row("second_worker_move", "until the second worker has its shards", "s", 5, less=True, worst=True),

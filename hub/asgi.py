@@ -17,17 +17,29 @@ _django = get_asgi_application()
 
 from django.urls import get_resolver
 
+from hub.api.longpoll import LongPoll, is_read
 from hub.api.views.sinking import DELAY
+from hub.consumption.waiting import Waiting
 
 # The first request must not be the one that waits for every view to be imported.
 _ = get_resolver().url_patterns
 
 # Each page is a thread that wants the interpreter: more at once would be no faster.
 _pages = asyncio.Semaphore(4)
+waiting = Waiting()
+
+
+async def _page(scope: Any, receive: Any, send: Any) -> None:
+    async with _pages:
+        await _django(scope, receive, send)
+
+
+# Readers may be many, and look often: whatever they do, half of the places is left to other pages.
+_reads = LongPoll(_page, waiting=waiting, at_once=2)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Django has no lifespan of its own."""
+    """Django has no lifespan of its own. A read that waits holds no place among the pages meanwhile."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
@@ -37,8 +49,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http" and scope["path"].startswith("/sink/"):
         await _sink(scope, receive, send)
         return
-    async with _pages:
-        await _django(scope, receive, send)
+    await (_reads if is_read(scope) else _page)(scope, receive, send)
 
 
 async def _sink(scope: Any, receive: Any, send: Any) -> None:
@@ -48,8 +59,7 @@ async def _sink(scope: Any, receive: Any, send: Any) -> None:
     async def keep(message: Any) -> None:
         answer.append(message)
 
-    async with _pages:
-        await _django(scope, receive, keep)
+    await _page(scope, receive, keep)
     await asyncio.sleep(scope.get(DELAY, 0.0))
     for message in answer:
         await send(message)

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
@@ -83,6 +84,7 @@ def main(role: str) -> None:
     doors = folder()
     sockets = []
     protocol: type[HandingProtocol]
+    before_end: Callable[[], None] | None = None
     if role == "web":
         from hub.ingest.asgi import application, ingest
 
@@ -90,8 +92,9 @@ def main(role: str) -> None:
         protocol = type("Web", (IngestProtocol,), {"ingest": ingest, "door": own, "other": doors / "pages"})
         sockets = [listen(settings.ENV["HOST"], settings.ENV["PORT"])]
     else:
-        from hub.asgi import application
+        from hub.asgi import application, waiting
 
+        before_end = waiting.close
         own = doors / "pages"
         be_nice(PAGES_NICENESS)
         protocol = type(
@@ -105,7 +108,7 @@ def main(role: str) -> None:
         check_folder(own)
     except BadFolder as error:
         sys.exit(f"HANDOVER: {error}")
-    Server(config, door=own).run(sockets=sockets)
+    Server(config, door=own, before_end=before_end).run(sockets=sockets)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "hub.subscriptions",
     "hub.delivery",
     "hub.routing",
+    "hub.consumption",
     "hub.reactors",
     "hub.insights",
     "hub.ingest",

@@ -15,4 +15,5 @@ SCHEDULE = {
     "trim-cells": {"task": "hub.insights.tasks.trim_cells", "schedule": 600.0},
     "forget-caught": {"task": "hub.sinks.tasks.forget_caught", "schedule": 60.0},
     "trim-answers": {"task": "hub.api.tasks.trim_answers", "schedule": 300.0},
+    "trim-leases": {"task": "hub.consumption.tasks.trim_leases", "schedule": 300.0},
 }

@@ -16,7 +16,8 @@ _RFC3339 = (
     r"[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
-PATTERN: Final = rf"^({_AGO}|{_RFC3339})\Z"
+EITHER: Final = rf"{_AGO}|{_RFC3339}"
+PATTERN: Final = rf"^({EITHER})\Z"
 HINT: Final = "RFC 3339, such as 2026-01-31T12:00:00Z, or how long ago: 90s, 30m, 24h, 7d."
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _WANTED = "must be RFC 3339 with an offset, such as 2026-01-31T12:00:00Z, or how long ago, such as 24h"

@@ -80,7 +80,7 @@ class AutoSchema(openapi.AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         view = self.view
         parameters = list(getattr(view, "query", {}).get(self.method, ()))
-        if self.method == "POST":
+        if self.method == "POST" and not getattr(view, "keyless", False):
             parameters.append(_IDEMPOTENCY)
         if getattr(view, "versioned", False):
             parameters.append(_IF_NONE_MATCH if self.method == "GET" else _IF_MATCH)

@@ -11,6 +11,8 @@ from hub.api.views import (
     audit,
     configuration,
     consumers,
+    consumption,
+    consumption_reading,
     deliveries,
     entities,
     environment,
@@ -28,6 +30,7 @@ from hub.api.views import (
 
 _SUBSCRIPTION = "api/v1/subscriptions/<str:subscription>"
 _DELIVERY = "api/v1/deliveries/<str:delivery>"
+_POSITION = "api/v1/consumption/<str:position>"
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -67,6 +70,13 @@ urlpatterns = [
     path(
         "api/v1/events/<str:event>/deliveries", events.EventDeliveriesView.as_view(), name="event-deliveries"
     ),
+    path("api/v1/consumption", consumption.PositionsView.as_view(), name="positions"),
+    path(_POSITION, consumption.PositionView.as_view(), name="position"),
+    path(f"{_POSITION}/seek", consumption.SeekView.as_view(), name="position-seek"),
+    path(f"{_POSITION}/read", consumption_reading.ReadView.as_view(), name="position-read"),
+    path(f"{_POSITION}/ack", consumption_reading.AckView.as_view(), name="position-ack"),
+    path(f"{_POSITION}/extend", consumption_reading.ExtendView.as_view(), name="position-extend"),
+    path(f"{_POSITION}/release", consumption_reading.ReleaseView.as_view(), name="position-release"),
     path("api/v1/deliveries", deliveries.DeliveriesView.as_view(), name="deliveries"),
     path("api/v1/deliveries/requeue", deliveries.BulkRequeueView.as_view(), name="deliveries-requeue"),
     path("api/v1/deliveries/cancel", deliveries.BulkCancelView.as_view(), name="deliveries-cancel"),

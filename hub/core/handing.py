@@ -75,9 +75,13 @@ class HandingProtocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """A uvicorn server that also takes connections in at its door."""
 
-    def __init__(self, config: uvicorn.Config, *, door: Path) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, door: Path, before_end: Callable[[], None] | None = None
+    ) -> None:
+        """`before_end`: answers what would otherwise be waited for when the server is asked to end."""
         super().__init__(config)
         self._door = Door(door, self._protocol)
+        self._before_end = before_end
 
     def _protocol(self, data: bytes, back: str) -> asyncio.BaseProtocol:
         make: Callable[..., Any] = self.config.http_protocol_class
@@ -92,4 +96,6 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         await self._door.close()
+        if self._before_end is not None:
+            self._before_end()
         await super().shutdown(sockets)

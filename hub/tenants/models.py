@@ -145,7 +145,11 @@ class Consumer(models.Model):
             ),
             shard_range("consumer_shard_range"),
         )
-        indexes = (models.Index(fields=("environment", "id"), name="consumer_by_environment"),)
+        indexes = (
+            models.Index(fields=("environment", "id"), name="consumer_by_environment"),
+            # The shards of an environment, one probe each, however many consumers it has.
+            models.Index(fields=("environment", "shard"), name="consumer_by_shard"),
+        )
 
     def __str__(self) -> str:
         return self.uid

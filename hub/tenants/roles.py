@@ -9,6 +9,7 @@ from typing import Final
 SCOPES: Final = (
     "events:write",
     "events:read",
+    "events:consume",
     "subscriptions:read",
     "subscriptions:write",
     "deliveries:read",
@@ -30,6 +31,7 @@ CONSUMER_SCOPES: Final = frozenset(
     {
         "events:write",
         "events:read",
+        "events:consume",
         "subscriptions:read",
         "subscriptions:write",
         "deliveries:read",
@@ -49,9 +51,10 @@ _LOOK: Final = frozenset(
     }
 )
 _SUPPORT: Final = _LOOK | {"deliveries:write", "audit:read"}
-_OPERATOR: Final = _SUPPORT | {"subscriptions:write", "environment:write"}
+_OPERATOR: Final = _SUPPORT | {"events:consume", "subscriptions:write", "environment:write"}
 _DEVELOPER: Final = _SUPPORT | {
     "events:write",
+    "events:consume",
     "subscriptions:write",
     "consumers:write",
     "keys:read",

@@ -9,52 +9,19 @@ from typing import Any
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from hub.consumption.models import Lease, Mark, Position
 from hub.eventlog.selectors import fetch
 from hub.insights.models import Projection
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import ApiKey, AuditEntry, Consumer, Environment, Member
 from hub.tenants.scoping import staff
 from hub.tenants.services.tenants import set_suspended
+from tests.api.bodies import BODIES, NAMED_IN_THE_BODY, NEW_SUBSCRIPTION, OF_THE_TENANT, PUBLIC, QUERIES
 from tests.api.client import Api
 from tests.cast import Cast
+from tests.consumption.stage import leased_position
 from tests.eventlog import rows
 from tests.sinks import rows as sinks
-
-NEW_SUBSCRIPTION = {"url": "https://hooks.example.com/", "patterns": ["*"]}
-# A body that the owner would get through with: a refusal must not be owed to the body. A new address needs
-# an entry here, or the test of its coverage fails.
-BODIES: dict[tuple[str, str], Any] = {
-    ("environment", "PATCH"): {"paused": True},
-    ("consumers", "POST"): {"uid": "newcomer"},
-    ("consumer", "PATCH"): {"name": "Changed"},
-    ("subscriptions", "POST"): NEW_SUBSCRIPTION,
-    ("subscription", "PATCH"): {"patterns": ["changed"]},
-    **{(f"subscription-{verb}", "POST"): None for verb in ("pause", "resume", "enable", "disable")},
-    ("secrets-rotate", "POST"): {"overlap_s": 0},
-    ("secrets-reveal", "POST"): None,
-    ("keys", "POST"): {"scopes": ["events:write"]},
-    ("key", "PATCH"): {"name": "changed"},
-    ("members", "POST"): {"email": "new@example.com", "role": "viewer"},
-    ("member", "PATCH"): {"role": "viewer"},
-    ("configuration-diff", "POST"): {"document": {"version": 1}},
-    ("configuration-apply", "POST"): {"document": {"version": 1}},
-    ("projections", "POST"): {"pattern": "strange.*", "semantics": "snapshot"},
-    ("projection", "PATCH"): {"keys": ["changed"]},
-    ("deliveries-requeue", "POST"): {"type": "order.*"},
-    ("deliveries-cancel", "POST"): {"subscription": "{subscription}"},
-    **{(f"delivery-{verb}", "POST"): None for verb in ("retry", "cancel", "requeue")},
-    ("sinks", "POST"): {"name": "newcomer"},
-    ("sink", "PATCH"): {"name": "changed"},
-}
-# What a query must hold to get through.
-QUERIES = {
-    "event-log": "?shard={shard}", "statistics-top": "?by=subscription", "entities": "?type=order.created",
-    "entity-state": "?subject=order-1", "entity-timeline": "?subject=order-1",
-}  # fmt: skip
-NAMED_IN_THE_BODY = {"deliveries-cancel"}
-PUBLIC = {"openapi"}
-# Members belong to the tenant: the key of another of its environments reaches them on purpose.
-OF_THE_TENANT = {"members", "member"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +62,7 @@ def tries(world: World) -> Iterator[Try]:
                 for parameter in parameters:
                     path = path.replace(f"<str:{parameter}>", row[parameter])
                 body = BODIES.get((name, method))
-                if name in NAMED_IN_THE_BODY:
+                if name in NAMED_IN_THE_BODY or "{lease}" in str(body):
                     body = {key: value.format(**row) for key, value in body.items()}
                 yield Try(name, method, "/" + path, bool(parameters) or name in NAMED_IN_THE_BODY, body)
                 if not parameters and name not in NAMED_IN_THE_BODY:
@@ -116,8 +83,10 @@ class World:
     def snapshot(self, *, but: Consumer | None = None) -> list[Any]:
         """Everything of it, and the tenant's members; without what one consumer owns."""
         live = self.cast.alice.live
-        subscriptions = Subscription.objects.filter(environment=live).exclude(consumer=but)
-        keys = ApiKey.objects.filter(environment=live).exclude(consumer=but)
+        subscriptions, keys, positions = (
+            rows if but is None else rows.exclude(consumer=but)
+            for rows in (model.objects.filter(environment=live) for model in (Subscription, ApiKey, Position))
+        )
         return [
             sinks.all_of(live),
             [{**row, "last_used_at": None} for row in keys.order_by("id").values()],
@@ -129,6 +98,9 @@ class World:
                     Member.objects.filter(tenant=live.tenant_id),
                     Projection.objects.filter(environment=live),
                     subscriptions,
+                    positions,
+                    Mark.objects.filter(position__in=positions),
+                    Lease.objects.filter(position__in=positions),
                     Secret.objects.filter(subscription__in=subscriptions),
                     AuditEntry.objects.filter(target__in=self.ids),
                 )
@@ -165,6 +137,9 @@ def world(cast: Cast, alice: Api) -> World:
         row |= {"event": first.id, "delivery": first.delivery(subscription), "shard": str(first.shard)}
         row["sink"] = sinks.used(cast.alice.live)
         row["command"] = alice.post(f"/deliveries/{row['delivery']}/requeue").json()["command"]
+    # One by its name in the environment, one that is a consumer's own by its id.
+    found[0] |= leased_position(alice, "ledger", by="name")
+    found[1] |= leased_position(Api(cast.acme_key), "ledger-of-acme", by="id")
     return World(cast, found)
 
 
@@ -172,9 +147,9 @@ def test_every_address_is_tried_with_a_fitting_body() -> None:
     known = {(name, method) for name, _, _, view in patterns() if name not in PUBLIC
              for method in ("POST", "PATCH") if hasattr(view.view_class, method.lower())}  # fmt: skip
     assert known == BODIES.keys(), "give each address and method with a body an entry in BODIES"
-    parameters = {parameter for _, _, found, _ in patterns() for parameter in found}
-    kinds = "consumer subscription key member event delivery command projection sink"
-    assert parameters == set(kinds.split()), "give the new kind a row in `world`"
+    found = {parameter for _, _, parameters, _ in patterns() for parameter in parameters}
+    kinds = "consumer subscription key member event delivery command projection sink position"
+    assert found == set(kinds.split()), "give the new kind a row in `world`"
 
 
 def test_the_owner_gets_through_everywhere(world: World, alice: Api) -> None:
@@ -239,6 +214,8 @@ def test_a_row_named_in_a_body_or_query_must_be_the_callers_own(world: World, re
             stranger.get(f"/statistics?consumer={consumer}"),
             stranger.get(f"/entities/state?subject=order-1&consumer={consumer}"),
             *(stranger.get(f"/statistics?subscription={row['subscription']}") for row in world.rows),
+            stranger.post("/consumption", {"name": "newcomer", "consumer": consumer}),
+            stranger.get(f"/consumption?consumer={consumer}"),
             *(stranger.get(f"/deliveries?subscription={row['subscription']}") for row in world.rows),
             *(stranger.get(f"/deliveries?event={row['event']}") for row in world.rows),
             *(

@@ -25,6 +25,7 @@ class HubView(APIView):
     `environment_wide`: closed to keys of one consumer.
     `versioned`: has an ETag, so takes If-None-Match and If-Match.
     `elsewhere`: methods of this address that are answered before Django.
+    `keyless`: its POST takes no Idempotency-Key, since what it does ends by itself.
     """
 
     renderer_classes = (JSONRenderer,)
@@ -34,6 +35,7 @@ class HubView(APIView):
     environment_wide: ClassVar[bool] = False
     versioned: ClassVar[bool] = False
     elsewhere: ClassVar[Sequence[str]] = ()
+    keyless: ClassVar[bool] = False
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         method = request.method.lower()

@@ -13,7 +13,7 @@ from hub.api import fields, pagination
 from hub.api.idempotency import idempotent
 from hub.api.schema import page_of
 from hub.api.views.base import HubView
-from hub.subscriptions import services as subscriptions
+from hub.consumption import services as consumption
 from hub.tenants.models import Consumer
 from hub.tenants.services import consumers
 from hub.tenants.services.checks import UID
@@ -103,10 +103,10 @@ class ConsumerView(HubView):
     @extend_schema(
         operation_id="consumers_delete",
         responses={204: None},
-        description="Deletes the consumer with its subscriptions, and revokes its keys.",
+        description="Deletes the consumer with its subscriptions and positions, and revokes its keys.",
     )
     def delete(self, request: Request, consumer: str) -> Response:
-        subscriptions.delete_consumer(scope=self.scope, ref=consumer, expected_version=self.expected_version)
+        consumption.delete_consumer(scope=self.scope, ref=consumer, expected_version=self.expected_version)
         return Response(status=204)
 
     def _show(self, consumer: Consumer) -> Response:

@@ -15,8 +15,8 @@ from hub.subscriptions.auth import CLIENT_AUTHS, LONGEST
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import Capture
 
-_PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)\Z"
-_CHANNEL = r"^[A-Za-z0-9_.:-]{1,64}\Z"
+PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)\Z"
+CHANNEL = r"^[A-Za-z0-9_.:-]{1,64}\Z"
 _CAPTURES = [("", "the environment's"), *Capture.choices]
 
 
@@ -121,7 +121,7 @@ class Input(fields.Strict):
     patterns = fields.Items(
         child=fields.Text(
             max_length=128,
-            validators=[fields.pattern(_PATTERN, "is no pattern: order.created, order.* or *")],
+            validators=[fields.pattern(PATTERN, "is no pattern: order.created, order.* or *")],
         ),
         min_length=1,
         max_length=policy.MAX_PATTERNS,
@@ -129,7 +129,7 @@ class Input(fields.Strict):
     )
     channels = fields.Items(
         child=fields.Text(
-            validators=[fields.pattern(_CHANNEL, "is no channel: 1 to 64 of A-Z a-z 0-9 _ . : -")]
+            validators=[fields.pattern(CHANNEL, "is no channel: 1 to 64 of A-Z a-z 0-9 _ . : -")]
         ),
         required=False,
         max_length=policy.MAX_CHANNELS,
