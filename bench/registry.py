@@ -6,7 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.figures import Figure, Row
-from bench.rows import drain, folding, growth, ingest, isolation, path, pull, reading, resting, second, wal
+from bench.rows import (
+    drain,
+    folding,
+    growth,
+    ingest,
+    isolation,
+    path,
+    pull,
+    reading,
+    resting,
+    searching,
+    second,
+    wal,
+)
 from bench.stage import Stage
 
 
@@ -60,6 +73,10 @@ MEASUREMENTS = (
     )),
     Measurement(reading.reading, (Row("ingest_while_api_read", "ingest p99 at 1,000/s while 8 clients read the API", "x alone", 2, less=True),)),
     Measurement(pull.pull, (Row("pull", "fetching by one reader, 1,000 events a read", "events/s", 5_000),)),
+    Measurement(searching.searching, (
+        Row("search_columns", "search by columns among 1 M deliveries, a page, p95 of the slowest query", "ms", 100, less=True),
+        Row("search_body", "search by bodies, a page, p95 of the slowest query", "s", 1, less=True),
+    ), fresh=True),
     Measurement(second.second_worker, (
         Row("second_worker_drain", "drain with a second worker process", "x one", 1.25),
         Row("second_worker_move", "until the second worker has its shards", "s", 5, less=True, worst=True),

@@ -48,12 +48,17 @@ def parameters(of: str) -> tuple[OpenApiParameter, OpenApiParameter]:
     )
 
 
-def asked(request: Request, name: str, *, now: datetime) -> int | None:
-    """A query parameter as milliseconds since 1970, or None."""
+def asked(request: Request, name: str, *, now: datetime) -> datetime | None:
+    """A query parameter as the moment it means, or None."""
     text = request.query_params.get(name)
     if text is None:
         return None
     try:
-        return int(parse(text, now=now).timestamp() * 1000)
+        return parse(text, now=now)
     except BadMoment as error:
         raise bad_parameter(name, str(error)) from None
+
+
+def is_relative(text: str) -> bool:
+    """Does a moment's text say how long ago?"""
+    return re.fullmatch(_AGO, text) is not None

@@ -57,7 +57,9 @@ def open_cursor(request: Request, *, name: str, scope: Scope) -> Any:
     try:
         return loads(keyring().open(text, context=_context(name, scope)))
     except SealError:
-        raise bad_parameter("cursor", "is not one that this list gave out; begin without it") from None
+        raise bad_parameter(
+            "cursor", "is not one that this list gave out for these parameters; begin without it"
+        ) from None
 
 
 def page(
@@ -81,9 +83,9 @@ def answer(rows: Sequence[Any], position: Any, *, name: str, scope: Scope) -> Re
     return Response({"data": rows, "next_cursor": cursor, "has_more": cursor is not None})
 
 
-def bad_parameter(name: str, detail: str) -> ProblemError:
-    """400 for a query parameter."""
-    errors = [{"parameter": name, "detail": detail}]
+def bad_parameter(name: str, detail: str, **more: Any) -> ProblemError:
+    """400 for a query parameter; `more` are further members of the error."""
+    errors = [{"parameter": name, "detail": detail, **more}]
     return ProblemError(problem("bad-request", f"{name}: {detail}.", errors=errors))
 
 

@@ -50,6 +50,22 @@ _IDEMPOTENCY = _header(
 )
 
 
+class Fault(serializers.Serializer[None]):
+    """One thing to be corrected, in the body (`pointer`) or the query (`parameter`)."""
+
+    pointer = serializers.CharField(required=False, allow_blank=True)
+    parameter = serializers.CharField(required=False)
+    detail = serializers.CharField()
+    start = serializers.IntegerField(
+        required=False, help_text="Of a search: the first character concerned, in code points from 0."
+    )
+    end = serializers.IntegerField(required=False, help_text="The first one behind them.")
+    suggestion = serializers.CharField(required=False, help_text="What was probably meant.")
+
+    class Meta:
+        ref_name = "Fault"
+
+
 class Problem(serializers.Serializer[None]):
     """RFC 9457."""
 
@@ -59,9 +75,7 @@ class Problem(serializers.Serializer[None]):
     detail = serializers.CharField()
     code = serializers.ChoiceField(sorted(CODES))
     request_id = serializers.CharField()
-    errors: Any = serializers.ListField(
-        child=serializers.DictField(child=serializers.CharField()), required=False
-    )
+    errors: Any = Fault(many=True, required=False)
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -139,13 +153,14 @@ class AutoSchema(openapi.AutoSchema):
         return schema
 
 
-def page_of(item: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
-    """The shape of a list's answer."""
+def page_of(item: type[serializers.Serializer[Any]], **more: Any) -> type[serializers.Serializer[Any]]:
+    """The shape of a list's answer; `more` are fields beyond those of every list."""
     name = f"{item.Meta.ref_name}Page"  # type: ignore[attr-defined]
     members = {
         "data": item(many=True),
         "next_cursor": serializers.CharField(allow_null=True),
         "has_more": serializers.BooleanField(),
+        **more,
         "Meta": type("Meta", (), {"ref_name": name}),
         "__doc__": "",
     }

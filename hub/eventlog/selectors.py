@@ -23,9 +23,9 @@ DAY: Final = timedelta(days=1)
 # How far the clocks that make ids may be apart.
 _SLACK_MS: Final = 60_000
 
-_COLUMNS = """e.day, e.shard, e.seq, e.id, e.type, e.created_at, e.size, e.source, e.subject, e.time, e.client_id,
+COLUMNS = """e.day, e.shard, e.seq, e.id, e.type, e.created_at, e.size, e.source, e.subject, e.time, e.client_id,
  e.channels, e.trace, e.extensions, e.origin, e.consumer, c.public_id"""
-_CONSUMER = "LEFT JOIN tenants_consumer c ON c.id = e.consumer"
+CONSUMER = "LEFT JOIN tenants_consumer c ON c.id = e.consumer"
 
 
 @dataclass(slots=True)
@@ -54,17 +54,6 @@ class Event:
     @property
     def key(self) -> tuple[int, int]:
         return self.shard, self.seq
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """`type`: an event type, `order.*` or `*`. `since` (inclusive) and `until` are milliseconds since 1970."""
-
-    type: str | None = None
-    subject: str | None = None
-    consumer: int | None = None
-    since: int | None = None
-    until: int | None = None
 
 
 Row = TypeVar("Row")
@@ -126,39 +115,6 @@ def day_of(ms: int) -> date:
     return datetime.fromtimestamp(min(max(ms, 0), 32_503_680_000_000) / 1000, UTC).date()
 
 
-def events(*, scope: Scope, filters: Filters, before: bytes | None, limit: int) -> Page[Event, bytes]:
-    """Newest first, by id; `before` is the position that a page gave as its next."""
-    where, rest = Conditions(), Conditions()
-    _bounds(where, filters, before)
-    where.add("e.env = %s", scope.environment_id)
-    consumer = scope.consumer_id if scope.consumer_id is not None else filters.consumer
-    # One equality that an index has beside the environment; the others are looked for among what it gives.
-    best = where
-    if filters.subject is not None:
-        best.add("e.subject = %s", filters.subject)
-        best = rest
-    if consumer is not None:
-        best.add("e.consumer = %s", consumer)
-        best = rest
-    if filters.type is not None:
-        exact = not filters.type.endswith("*")
-        of_type(best if exact else rest, filters.type)
-    order = "ORDER BY e.id DESC"
-    source = "event e"
-    if rest.parts:
-        source = f"(SELECT * FROM event e WHERE {where} {order} LIMIT {SCAN}) e"
-        sql = f"SELECT {_COLUMNS} FROM {source} {_CONSUMER} WHERE {rest} {order} LIMIT %s"
-    else:
-        sql = f"SELECT {_COLUMNS} FROM {source} {_CONSUMER} WHERE {where} {order} LIMIT %s"
-    found = [_event(row) for row in fetch(sql, [*where.values, *rest.values, limit + 1])]
-    if len(found) > limit:
-        return Page(found[:limit], found[limit - 1].id)
-    if not rest.parts:
-        return Page(found, None)
-    stopped = fetch(f"SELECT e.id FROM event e WHERE {where} {order} OFFSET {SCAN - 1} LIMIT 1", where.values)
-    return Page(found, stopped[0][0].bytes if stopped else None)
-
-
 def log(*, scope: Scope, shard: int, after: int, limit: int) -> LogPage:
     """What a shard has of the scope beyond the offset `after`, in the log's order and with data.
 
@@ -169,8 +125,8 @@ def log(*, scope: Scope, shard: int, after: int, limit: int) -> LogPage:
     where.add("e.env = %s", scope.environment_id)
     if scope.consumer_id is not None:
         where.add("e.consumer = %s", scope.consumer_id)
-    sql = f"SELECT {_COLUMNS} FROM (SELECT * {tail} LIMIT {SCAN}) e {_CONSUMER} WHERE {where} ORDER BY e.seq LIMIT %s"
-    found = [_event(row) for row in fetch(sql, [shard, after, *where.values, limit + 1])]
+    sql = f"SELECT {COLUMNS} FROM (SELECT * {tail} LIMIT {SCAN}) e {CONSUMER} WHERE {where} ORDER BY e.seq LIMIT %s"
+    found = [event_of(row) for row in fetch(sql, [shard, after, *where.values, limit + 1])]
     more = len(found) > limit
     found = found[:limit]
     upto = found[-1].seq if found else after
@@ -209,11 +165,11 @@ def event(*, scope: Scope, id: bytes, data: bool = True) -> Event:
     if scope.consumer_id is not None:
         where.add("e.consumer = %s", scope.consumer_id)
     found = fetch(
-        f"SELECT {_COLUMNS}{', e.data' if data else ''} FROM event e {_CONSUMER} WHERE {where}", where.values
+        f"SELECT {COLUMNS}{', e.data' if data else ''} FROM event e {CONSUMER} WHERE {where}", where.values
     )
     if not found:
         raise refusals.not_found("event")
-    return _event(found[0])
+    return event_of(found[0])
 
 
 def by_offset(offsets: Collection[tuple[int, int, date]]) -> dict[tuple[int, int], Event]:
@@ -221,8 +177,8 @@ def by_offset(offsets: Collection[tuple[int, int, date]]) -> dict[tuple[int, int
     if not offsets:
         return {}
     found = fetch(
-        f"""SELECT {_COLUMNS} FROM unnest(%s::int2[], %s::int8[], %s::date[]) u(shard, seq, day)
-            JOIN event e ON e.shard = u.shard AND e.seq = u.seq AND e.day = u.day {_CONSUMER}
+        f"""SELECT {COLUMNS} FROM unnest(%s::int2[], %s::int8[], %s::date[]) u(shard, seq, day)
+            JOIN event e ON e.shard = u.shard AND e.seq = u.seq AND e.day = u.day {CONSUMER}
             WHERE e.day BETWEEN %s AND %s""",
         [
             *(list(column) for column in zip(*offsets, strict=True)),
@@ -230,7 +186,7 @@ def by_offset(offsets: Collection[tuple[int, int, date]]) -> dict[tuple[int, int
             max(o[2] for o in offsets),
         ],
     )
-    return {row.key: row for row in map(_event, found)}
+    return {row.key: row for row in map(event_of, found)}
 
 
 def with_data(offsets: Collection[tuple[int, int, date]]) -> dict[tuple[int, int], Event]:
@@ -252,7 +208,7 @@ def seqs_around(*, scope: Scope, since: int | None, until: int | None) -> tuple[
         days = f"e.day {'<=' if order == 'DESC' else '>='} %s"
         found = fetch(
             f"SELECT e.seq FROM event e WHERE e.env = %s AND e.id {comparison} %s AND {days} ORDER BY e.id {order} LIMIT 1",
-            [scope.environment_id, _floor(ms), day + DAY if order == "DESC" else day - DAY],
+            [scope.environment_id, id_floor(ms), day + DAY if order == "DESC" else day - DAY],
         )
         return found[0][0] if found else None
 
@@ -261,17 +217,7 @@ def seqs_around(*, scope: Scope, since: int | None, until: int | None) -> tuple[
     return low, high
 
 
-def _bounds(where: Conditions, filters: Filters, before: bytes | None) -> None:
-    # Ids begin with their time, which says near which day the row lies.
-    if before is not None:
-        where.add("e.id < %s AND e.day <= %s", UUID(bytes=before), day_of(ids.uuid7_ms(before)) + DAY)
-    if filters.until is not None:
-        where.add("e.id < %s AND e.day <= %s", _floor(filters.until), day_of(filters.until) + DAY)
-    if filters.since is not None:
-        where.add("e.id >= %s AND e.day >= %s", _floor(filters.since), day_of(filters.since) - DAY)
-
-
-def _floor(ms: int) -> UUID:
+def id_floor(ms: int) -> UUID:
     return UUID(bytes=ids.uuid7_floor(min(max(ms, 0), 2**48 - 1)))
 
 
@@ -292,7 +238,7 @@ def _load(found: list[Event]) -> None:
         event.data = data[event.seq]
 
 
-def _event(row: tuple[Any, ...]) -> Event:
+def event_of(row: tuple[Any, ...]) -> Event:
     values = list(row)
     values[3] = values[3].bytes
     if len(values) > 17:

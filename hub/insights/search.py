@@ -41,13 +41,13 @@ class Query:
 
     @property
     def since(self) -> datetime | None:
-        """In UTC, included."""
-        return self._moment("since")
+        """In UTC, included; the latest if there are several."""
+        return max(self._moments("since"), default=None)
 
     @property
     def before(self) -> datetime | None:
-        """In UTC, not included."""
-        return self._moment("before")
+        """In UTC, not included; the earliest if there are several."""
+        return min(self._moments("before"), default=None)
 
     def without(self, term: Term) -> Query:
         """The query without that term; the same one if it has none such."""
@@ -70,9 +70,9 @@ class Query:
     def _of(self, *keys: str) -> tuple[Term, ...]:
         return tuple(term for term in self.terms if term.key in keys)
 
-    def _moment(self, key: str) -> datetime | None:
+    def _moments(self, key: str) -> list[datetime]:
         values = (value.value for term in self._of(key) for value in term.values)
-        return next((value.at for value in values if isinstance(value, Moment)), None)
+        return [value.at for value in values if isinstance(value, Moment)]
 
 
 def parse(text: str, *, now: datetime) -> Query:

@@ -123,11 +123,13 @@ def dead(subscription: Subscription, row: Row, **more: Any) -> None:
     attempt(subscription, row, finish=2, **more)
 
 
-def capture(subscription: Subscription, row: Row, *, n: int = 1, body: bytes = b"no", **more: Any) -> None:
+def capture(
+    subscription: Subscription, row: Row, *, n: int = 1, run: int = 0, body: bytes = b"no", truncated: bool = False,
+    request: bytes = b"webhook-id: msg_1\r\nwebhook-signature: v1,abc\r\n", headers: bytes = b"content-type: text/plain\r\n",
+) -> None:  # fmt: skip
     insert(
-        "capture", day=row.day, sub=subscription.id, seq=row.seq, run=0, n=n,
-        request=b"webhook-id: msg_1\r\nwebhook-signature: v1,abc\r\n", headers=b"content-type: text/plain\r\n", body=body,
-        truncated=more.get("truncated", False),
+        "capture", day=row.day, sub=subscription.id, seq=row.seq, run=run, n=n, request=request, headers=headers, body=body,
+        truncated=truncated,
     )  # fmt: skip
 
 

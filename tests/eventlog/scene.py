@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from hub.delivery import selectors
+from hub.core import ids
+from hub.core.jsonbytes import dumps, loads
 from hub.delivery.outcome import Reason
-from hub.delivery.selectors import Asked, Delivery
+from hub.delivery.selectors import Delivery
 from hub.delivery.states import State
+from hub.insights import finding
+from hub.insights.search import Query
+from hub.insights.search_terms import Moment, Op, Term, Value
 from hub.subscriptions import services
 from hub.subscriptions.models import Subscription
 from hub.tenants.scoping import Scope
@@ -30,20 +35,42 @@ def bound(cast: Cast) -> Scope:
     return Scope(scope.tenant_id, scope.environment_id, cast.acme.id, "key", "key_1", scope.scopes)
 
 
-def ms(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+def asked(
+    *, states: frozenset[State] | None = None, subscription: str | None = None, consumer: str | None = None,
+    event: bytes | None = None, type: str | None = None, since: datetime | None = None, until: datetime | None = None,
+) -> Query:  # fmt: skip
+    """The search that narrows a list to these."""
+    terms = []
+    for key, value in (("sub", subscription), ("consumer", consumer)):
+        terms += [] if value is None else [Term(key, (Value(Op.eq, value),))]
+    if event is not None:
+        terms.append(Term("id", (Value(Op.eq, ids.encode("evt", event)),)))
+    if states is not None:
+        terms.append(Term("status", tuple(Value(Op.eq, state) for state in sorted(states))))
+    if type is not None:
+        terms.append(Term("type", (Value(Op.glob if "*" in type else Op.eq, type),)))
+    for key, moment, op in (("since", since, Op.ge), ("before", until, Op.lt)):
+        terms += [] if moment is None else [Term(key, (Value(op, Moment(moment)),))]
+    return Query(tuple(terms))
 
 
-def listed(scope: Scope, *, limit: int = 50, **asked: object) -> list[Delivery]:
+def listed(scope: Scope, *, limit: int = 50, **what: Any) -> list[Delivery]:
+    """All of it, page by page."""
+    return found_by(scope, asked(**what), limit=limit)
+
+
+def found_by(scope: Scope, query: Query, *, limit: int = 50) -> list[Delivery]:
+    """What answers to a search, page by page, each in the order that it says."""
     found: list[Delivery] = []
     position = None
-    for _ in range(200):
-        page = selectors.deliveries(scope=scope, asked=Asked(**asked), position=position, limit=limit)  # type: ignore[arg-type]
+    for _ in range(500):
+        page = finding.deliveries(scope=scope, query=query, position=position, limit=limit)
         assert len(page.rows) <= limit
         found += page.rows
         if page.next is None:
             return found
-        position = page.next
+        # As a cursor carries it.
+        position = loads(dumps(page.next))
     raise AssertionError("the pages have no end")
 
 

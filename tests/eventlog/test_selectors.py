@@ -1,4 +1,4 @@
-"""Reading the log: order, filters, pages, offsets, and who sees what."""
+"""Reading the log: one event, by offset, and who sees what."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from hub.core.problems import ProblemError
 from hub.eventlog import selectors
-from hub.eventlog.selectors import Filters
 from hub.tenants.scoping import Scope
 from tests.cast import Cast, make_cast
 from tests.eventlog.rows import Row, event, never_committed
@@ -34,25 +33,13 @@ def scope(cast: Cast) -> Scope:
     return cast.alice.scope
 
 
-def bound(cast: Cast) -> Scope:
-    scope = cast.alice.scope
-    return Scope(scope.tenant_id, scope.environment_id, cast.acme.id, "key", "key_1", scope.scopes)
-
-
 def ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def listed(scope: Scope, filters: Filters | None = None, *, limit: int = 50) -> list[int]:
-    """All pages' offsets."""
-    seqs, before = [], None
-    while True:
-        page = selectors.events(scope=scope, filters=filters or Filters(), before=before, limit=limit)
-        seqs += [row.seq for row in page.rows]
-        assert len(page.rows) <= limit
-        if page.next is None:
-            return seqs
-        before = page.next
+def bound(cast: Cast) -> Scope:
+    scope = cast.alice.scope
+    return Scope(scope.tenant_id, scope.environment_id, cast.acme.id, "key", "key_1", scope.scopes)
 
 
 @pytest.fixture
@@ -69,62 +56,11 @@ def log(cast: Cast) -> list[Row]:
     ]
 
 
-@pytest.mark.parametrize("limit", [1, 2, 5, 6, 50])
-def test_pages_of_any_size_hold_every_event_once_newest_first(
-    scope: Scope, log: list[Row], limit: int
-) -> None:
-    assert listed(scope, limit=limit) == [row.seq for row in reversed(log)]
-
-
-@pytest.mark.parametrize("limit", [1, 50])
-@pytest.mark.parametrize(
-    ("filters", "wanted"),
-    [
-        ({"type": "order.paid"}, [3, 1]),
-        ({"type": "order.*"}, [5, 3, 1, 0]),
-        ({"type": "*"}, [5, 3, 2, 1, 0]),
-        ({"type": "order"}, []),
-        ({"subject": "o-1"}, [1, 0]),
-        ({"subject": "o-2", "type": "order.paid"}, [3]),
-        ({"subject": "nothing"}, []),
-        ({"since": ms(NOW - timedelta(hours=3))}, [5, 4, 3, 2]),
-        ({"until": ms(NOW - timedelta(hours=3))}, [1, 0]),
-        ({"since": ms(NOW - timedelta(hours=21)), "until": ms(NOW - timedelta(hours=1, minutes=30))}, [2, 1]),
-        ({"type": "order.*", "since": ms(NOW - timedelta(hours=21))}, [5, 3, 1]),
-        ({"since": 0, "until": 2**60}, [5, 4, 3, 2, 1, 0]),
-    ],
-)
-def test_filters_narrow_by_index_or_by_looking(
-    scope: Scope, log: list[Row], filters: dict[str, object], wanted: list[int], limit: int
-) -> None:
-    assert listed(scope, Filters(**filters), limit=limit) == [log[i].seq for i in wanted]  # type: ignore[arg-type]
-
-
 def test_days_long_ago_are_read_too(cast: Cast, scope: Scope) -> None:
     old = [event(cast.alice.live, at=NOW - timedelta(days=days)) for days in (9, 4, 2)]
-    assert listed(scope, limit=1) == [row.seq for row in reversed(old)]
-    assert listed(scope, Filters(since=ms(NOW - timedelta(days=5)), until=ms(NOW - timedelta(days=3)))) == [
-        old[1].seq
-    ]
     assert selectors.event(scope=scope, id=old[0].raw).day == old[0].day
     page = selectors.log(scope=scope, shard=cast.alice.live.shard, after=old[0].seq, limit=9)
     assert [row.seq for row in page.rows] == [old[1].seq, old[2].seq]
-
-
-def test_a_consumers_events_are_those_addressed_to_it(cast: Cast, scope: Scope, log: list[Row]) -> None:
-    assert listed(scope, Filters(consumer=cast.acme.id)) == [log[2].seq, log[1].seq]
-    assert listed(bound(cast)) == [log[2].seq, log[1].seq]
-    assert listed(bound(cast), Filters(consumer=cast.globex.id)) == [log[2].seq, log[1].seq]
-    assert listed(bound(cast), Filters(type="order.*")) == [log[1].seq]
-
-
-def test_a_page_that_looked_long_enough_says_where_to_go_on(
-    scope: Scope, log: list[Row], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(selectors, "SCAN", 2)
-    page = selectors.events(scope=scope, filters=Filters(type="order.*"), before=None, limit=10)
-    assert ([row.seq for row in page.rows], page.next) == ([log[5].seq], log[4].raw)
-    assert listed(scope, Filters(type="order.*")) == [log[i].seq for i in (5, 3, 1, 0)]
 
 
 def test_one_event_comes_with_its_bytes(cast: Cast, scope: Scope, log: list[Row]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hub.eventlog.connect import open_session
@@ -40,5 +42,10 @@ async def test_a_shard_has_one_owner_and_is_free_when_its_session_ends(log_datab
     await ownership.release(first, [1])
     assert await ownership.claim(second, [1]) == [1]
     await first.close()
-    assert await ownership.claim(second, [2, 3]) == [2, 3]
+    # The server lets go a moment after the client has gone.
+    freed: set[int] = set()
+    async with asyncio.timeout(5):
+        while freed != {2, 3}:
+            freed |= set(await ownership.claim(second, sorted({2, 3} - freed)))
+            await asyncio.sleep(0.01)
     await second.close()

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import fields, moments, pagination
+from hub.api import fields, moments, pagination, searching
 from hub.api.idempotency import idempotent
 from hub.api.schema import page_of
 from hub.api.views import delivery_fields
@@ -29,9 +29,13 @@ from hub.api.views.delivery_fields import (
     states_of,
 )
 from hub.api.views.event_fields import TYPE, asked_type, event_id
+from hub.core import ids
 from hub.core.clock import utcnow
 from hub.delivery import selectors
 from hub.delivery.states import State
+from hub.eventlog import selectors as eventlog
+from hub.insights import finding, search
+from hub.insights.search_terms import Term
 from hub.routing import services
 from hub.subscriptions.patterns import BadPattern, validate_pattern
 from hub.tenants import refusals
@@ -42,17 +46,20 @@ _LOOK_EVERY_S: Final = 0.03
 
 
 class DeliveriesView(HubView):
-    """By their events, the newest first; `since` and `until` are compared with when those were accepted.
+    """By their events, the newest accepted first, or by their last attempts, the latest first; `order` says which.
 
-    If only ended states of a whole environment are asked for (no subscription, consumer or event), by when they ended, the
-    last first; then `since` and `until` say that. A page may be short, or even empty, and yet not the last: `has_more` tells.
-    What waited without an attempt when its subscription was deleted is no longer listed.
+    By attempts if only deliveries that were tried can be meant (ended or retrying states, a code, an attempt above 0, a
+    latency, headers); of named subscriptions or consumers only if they must have failed as well. By events otherwise, and always
+    if an event, a subject or open states alone are asked for. `since` and `until` are compared with the same moment. A page may
+    be short, or even empty, and yet not the last: `has_more` tells. What waited without an attempt when its subscription was
+    deleted is no longer listed.
     """
 
     scopes: ClassVar = {"GET": "deliveries:read"}
     query: ClassVar = {
         "GET": (
             *pagination.PARAMETERS,
+            searching.parameter("status:failed type:order.* since:24h"),
             STATUS,
             OpenApiParameter("subscription", str, description="To this one; also to a deleted one."),
             OpenApiParameter(
@@ -64,19 +71,18 @@ class DeliveriesView(HubView):
         )
     }
 
-    @extend_schema(operation_id="deliveries_list", responses=page_of(Output))
+    @extend_schema(operation_id="deliveries_list", responses=searching.answer_of(Output))
     def get(self, request: Request) -> Response:
-        given, now = request.query_params, utcnow()
-        asked = selectors.Asked(
-            states=states_of(request),
-            subscription=given.get("subscription"),
-            consumer=self.scope.consumer(given["consumer"]).id if "consumer" in given else None,
-            event=event_id(given["event"]) if "event" in given else None,
-            type=asked_type(request),
-            since=moments.asked(request, "since", now=now),
-            until=moments.asked(request, "until", now=now),
-        )
-        return deliveries_page(request, self.scope, asked)
+        given, terms = request.query_params, status_terms(request)
+        if "subscription" in given:
+            terms.append(searching.equal("sub", selectors.target(self.scope, uid=given["subscription"]).uid))
+        if "consumer" in given:
+            terms.append(searching.equal("consumer", self.scope.consumer(given["consumer"]).public_id))
+        if "event" in given:
+            terms.append(event_term(self.scope, given["event"]))
+        if pattern := asked_type(request):
+            terms.append(searching.of_type(pattern))
+        return deliveries_page(request, self.scope, terms)
 
 
 class DeliveryView(HubView):
@@ -266,13 +272,21 @@ def bulk_answer(made: services.Bulk) -> Response:
     return Response({"queued": made.queued, "truncated": made.truncated}, status=202)
 
 
-def deliveries_page(request: Request, scope: Scope, asked: selectors.Asked) -> Response:
-    """One page of a list."""
-    name = f"deliveries:{asked.order(scope)}"
-    position: Any = pagination.open_cursor(request, name=name, scope=scope)
-    page = selectors.deliveries(
-        scope=scope, asked=asked, position=position, limit=pagination.limit_of(request)
-    )
-    return pagination.answer(
-        [delivery_fields.show(row) for row in page.rows], page.next, name=name, scope=scope
+def status_terms(request: Request) -> list[Term]:
+    """What the `status` parameter asks for."""
+    states = states_of(request)
+    return [] if states is None else [searching.equal("status", *sorted(states))]
+
+
+def event_term(scope: Scope, text: str) -> Term:
+    """Of this event of the scope, or a 404."""
+    found = eventlog.event(scope=scope, id=event_id(text), data=False)
+    return searching.equal("id", ids.encode("evt", found.id))
+
+
+def deliveries_page(request: Request, scope: Scope, terms: list[Term]) -> Response:
+    """One page of those that answer to the search, if there is one, and to `terms`."""
+    query = searching.asked(request, search.parse, more=terms, now=utcnow())
+    return searching.answer(
+        request, query, find=finding.deliveries, name="deliveries", scope=scope, show=delivery_fields.show
     )

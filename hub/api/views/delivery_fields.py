@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
@@ -13,7 +12,7 @@ from hub.api.pagination import bad_parameter
 from hub.core import ids
 from hub.delivery import simulation
 from hub.delivery.outcome import Reason
-from hub.delivery.selectors import Attempt, Delivery
+from hub.delivery.selectors import Attempt, Delivery, header_lines
 from hub.delivery.states import State
 from hub.routing.services import KINDS, Followed
 
@@ -214,8 +213,8 @@ def show_attempt(attempt: Attempt) -> dict[str, Any]:
         "capture": None
         if attempt.request is None
         else {
-            "request_headers": list(_headers(attempt.request)),
-            "headers": list(_headers(attempt.headers or b"")),
+            "request_headers": _headers(attempt.request),
+            "headers": _headers(attempt.headers or b""),
             "body": (attempt.body or b"").decode(errors="replace"),
             "truncated": bool(attempt.truncated),
         },
@@ -238,8 +237,5 @@ def show_command(command: Followed) -> dict[str, Any]:
     }
 
 
-def _headers(block: bytes) -> Iterator[dict[str, str]]:
-    for line in block.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            yield {"name": name.decode("latin-1"), "value": value.strip().decode("latin-1")}
+def _headers(block: bytes) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in header_lines(block)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -95,8 +94,7 @@ class EntityStateView(_EntityView):
     @extend_schema(operation_id="entities_state", responses=Output)
     def get(self, request: Request) -> Response:
         subject, now = self._subject(request), utcnow()
-        ms = moments.asked(request, "at", now=now)
-        at = now if ms is None else datetime.fromtimestamp(ms / 1000, now.tzinfo)
+        at = moments.asked(request, "at", now=now) or now
         known = subjects.state(scope=self.scope, subject=subject, at=at)
         latest = subjects.latest_of(scope=self.scope, subject=subject)
         return Response({

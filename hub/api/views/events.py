@@ -9,15 +9,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import moments, pagination
-from hub.api.schema import page_of
+from hub.api import moments, pagination, searching
 from hub.api.views import delivery_fields, event_fields
 from hub.api.views.base import HubView
-from hub.api.views.deliveries import deliveries_page
+from hub.api.views.deliveries import deliveries_page, event_term, status_terms
 from hub.api.views.event_fields import TYPE, asked_type, event_id
 from hub.core.clock import utcnow
 from hub.delivery import selectors as deliveries
 from hub.eventlog import selectors
+from hub.insights import finding
+from hub.insights.search_events import parse_for_events
 from hub.routing import services as routing
 
 _SUBJECT: dict[str, Any] = {"type": "string", "maxLength": 256}
@@ -32,6 +33,7 @@ class EventsView(HubView):
     query: ClassVar = {
         "GET": (
             *pagination.PARAMETERS,
+            searching.parameter("type:order.* body.customer.id:42 since:24h"),
             TYPE,
             OpenApiParameter("subject", _SUBJECT, description="Exactly this subject."),
             OpenApiParameter("consumer", str, description="Addressed to it, by con_ id or uid."),
@@ -40,26 +42,22 @@ class EventsView(HubView):
     }
     elsewhere = ("POST",)
 
-    @extend_schema(operation_id="events_list", responses=page_of(event_fields.Output))
+    @extend_schema(operation_id="events_list", responses=searching.answer_of(event_fields.Output))
     def get(self, request: Request) -> Response:
-        asked, now = request.query_params, utcnow()
-        subject = asked.get("subject")
-        if subject is not None and len(subject) > _SUBJECT["maxLength"]:
-            raise pagination.bad_parameter("subject", "has at most 256 characters")
-        filters = selectors.Filters(
-            type=asked_type(request),
-            subject=subject,
-            consumer=self.scope.consumer(asked["consumer"]).id if "consumer" in asked else None,
-            since=moments.asked(request, "since", now=now),
-            until=moments.asked(request, "until", now=now),
+        given, terms = request.query_params, []
+        subject = given.get("subject")
+        if subject is not None:
+            if len(subject) > _SUBJECT["maxLength"]:
+                raise pagination.bad_parameter("subject", "has at most 256 characters")
+            terms.append(searching.equal("subject", subject))
+        if "consumer" in given:
+            terms.append(searching.equal("consumer", self.scope.consumer(given["consumer"]).public_id))
+        if pattern := asked_type(request):
+            terms.append(searching.of_type(pattern))
+        query = searching.asked(request, parse_for_events, more=terms, now=utcnow())
+        return searching.answer(
+            request, query, find=finding.events, name="events", scope=self.scope, show=event_fields.show
         )
-        limit = pagination.limit_of(request)
-        position = pagination.open_cursor(request, name="events", scope=self.scope)
-        before = None if position is None else bytes.fromhex(position)
-        page = selectors.events(scope=self.scope, filters=filters, before=before, limit=limit)
-        position = None if page.next is None else page.next.hex()
-        rows = [event_fields.show(event) for event in page.rows]
-        return pagination.answer(rows, position, name="events", scope=self.scope)
 
 
 class EventBatchView(HubView):
@@ -149,7 +147,6 @@ class EventDeliveriesView(HubView):
     scopes: ClassVar = {"GET": "deliveries:read"}
     query: ClassVar = {"GET": (*pagination.PARAMETERS, delivery_fields.STATUS)}
 
-    @extend_schema(operation_id="events_deliveries", responses=page_of(delivery_fields.Output))
+    @extend_schema(operation_id="events_deliveries", responses=searching.answer_of(delivery_fields.Output))
     def get(self, request: Request, event: str) -> Response:
-        asked = deliveries.Asked(event=event_id(event), states=delivery_fields.states_of(request))
-        return deliveries_page(request, self.scope, asked)
+        return deliveries_page(request, self.scope, [event_term(self.scope, event), *status_terms(request)])

@@ -50,13 +50,8 @@ def _choice(name: str, choices: list[str], description: str, *, required: bool =
 def _span(request: Request) -> tuple[datetime, datetime]:
     """(since, until) that were asked for: the last 24 hours, if nothing was."""
     now = utcnow()
-    until_ms, since_ms = moments.asked(request, "until", now=now), moments.asked(request, "since", now=now)
-    until = now if until_ms is None else datetime.fromtimestamp(until_ms / 1000, now.tzinfo)
-    since = (
-        moments.parse(_DEFAULT, now=until)
-        if since_ms is None
-        else datetime.fromtimestamp(since_ms / 1000, now.tzinfo)
-    )
+    until = moments.asked(request, "until", now=now) or now
+    since = moments.asked(request, "since", now=now) or moments.parse(_DEFAULT, now=until)
     if since >= until:
         raise pagination.bad_parameter("since", "must lie before until")
     return since, until

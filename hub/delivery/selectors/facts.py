@@ -19,14 +19,16 @@ TOP: Final[Key] = (2**63 - 1, 2**31 - 1, 2**31 - 1)
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last attempt, or the end that was recorded without one."""
+    """The last attempt, or the end that was recorded without one. `total_us`: None if nothing was sent."""
 
     n: int
+    pos: int
     at: datetime
     http: int
     reason: Reason
     finish: int
     next_at: datetime | None
+    total_us: int | None
 
 
 @dataclass(frozen=True, slots=True)

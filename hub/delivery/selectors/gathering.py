@@ -6,7 +6,6 @@ round, so that a state is never judged by half of its facts.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,75 +15,85 @@ from typing import Any, Final
 from hub.delivery.outcome import Reason
 from hub.delivery.selectors.facts import Delivery, Due, Key, Last
 from hub.delivery.selectors.targets import Target
+from hub.delivery.states import OPEN, State
 from hub.eventlog.selectors import fetch
 
-MOST_PARCELS: Final = 50
-_PARCELS_ALTOGETHER: Final = 500
+ALL: Final = frozenset(State)
+MOST_PARCELS: Final = 100
+"""That are read at once, or as many as deliveries are asked for; beside them one of each subscription and source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Offsets from `low` to `high`, of them `only` these; `first` and `last` day of the events. None = all."""
+    """Offsets from `low` to `high`; `first` and `last` day of the events, None = any."""
 
     low: int = 0
     high: int = 2**63 - 1
     first: date | None = None
     last: date | None = None
-    only: Sequence[int] | None = None
 
-    def conditions(self, *, days: bool) -> tuple[str, list[Any]]:
-        """SQL and values beyond the offsets' bounds."""
-        parts: list[str] = []
-        values: list[Any] = []
-        if self.only is not None:
-            # Not for the index: of what lies between the bounds, most or little may be meant.
-            parts.append("AND (seq + 0) = ANY(%s)")
-            values.append(list(self.only))
-        for sign, day in ((">=", self.first), ("<=", self.last)):
-            if days and day is not None:
-                parts.append(f"AND day {sign} %s")
-                values.append(day)
-        return " ".join(parts), values
+    def days(self) -> tuple[str, list[Any]]:
+        """SQL and values of their bounds."""
+        bounds = [(sign, day) for sign, day in ((">=", self.first), ("<=", self.last)) if day is not None]
+        return " ".join(f"AND day {sign} %s" for sign, _ in bounds), [day for _, day in bounds]
 
 
-LAST: Final = "n, at, http, reason, finish, next_at"
+LAST: Final = (
+    "n, pos, at, http, reason, finish, next_at, CASE WHEN digest IS NOT NULL THEN total_us END AS took_us"
+)
 _ATTEMPTS = f"""
 SELECT t.id, a.* FROM unnest(%s::int4[]) t(id) CROSS JOIN LATERAL (
   SELECT DISTINCT ON (seq, run) seq, run, src, day, {LAST} FROM attempt
-  WHERE sub = t.id AND seq BETWEEN %s AND %s {{more}} AND (seq, t.id, run) < (%s, %s, %s)
+  WHERE sub = t.id AND seq BETWEEN %s AND %s {{days}} AND (seq, t.id, run) < (%s, %s, %s)
   ORDER BY seq DESC, run DESC, n DESC, pos DESC LIMIT %s) a
 ORDER BY a.seq DESC, t.id DESC, a.run DESC LIMIT %s"""
 _DUES = """
 SELECT t.id, d.* FROM unnest(%s::int4[]) t(id) CROSS JOIN LATERAL (
   SELECT seq, run, src, day, due_at, attempt, held FROM due
-  WHERE sub = t.id AND seq BETWEEN %s AND %s {more} AND (seq, t.id, run) < (%s, %s, %s)
+  WHERE sub = t.id AND seq BETWEEN %s AND %s AND {kind} AND (seq, t.id, run) < (%s, %s, %s)
   ORDER BY seq DESC, run DESC LIMIT %s) d
 ORDER BY d.seq DESC, t.id DESC, d.run DESC LIMIT %s"""
-# The loose walk finds the few shards a subscription's parcels came from, with one probe for each. Who has many parcels beside
-# many others that have some gets fewer of them read at once.
-_PARCELS = f"""
+# Rows of these states; what was never tried has an index of its own.
+_KINDS: Final = {
+    State.held: "held",
+    State.waiting: "(attempt = 0 AND NOT held)",
+    State.retrying: "(attempt > 0 AND NOT held)",
+}
+# The loose walk finds the few shards a subscription's parcels came from, with one probe for each. Down to the first event of the
+# last parcel that is read in all of them (`f`), every parcel is known, and of each the one that may reach up from below.
+_PARCELS = """
 WITH h AS MATERIALIZED (
-  SELECT t.id, t.shard, w.src FROM unnest(%s::int4[], %s::int2[]) t(id, shard) CROSS JOIN LATERAL (
+  SELECT t.id, t.shard, w.src FROM (
+    SELECT * FROM unnest(%s::int4[], %s::int2[]) t(id, shard)
+    WHERE EXISTS (SELECT FROM parcel p WHERE p.shard = t.shard AND p.sub = t.id OFFSET 0)) t CROSS JOIN LATERAL (
     WITH RECURSIVE w AS (
       (SELECT src FROM parcel WHERE shard = t.shard AND sub = t.id ORDER BY src LIMIT 1)
       UNION ALL
       SELECT (SELECT p.src FROM parcel p WHERE p.shard = t.shard AND p.sub = t.id AND p.src > w.src ORDER BY p.src LIMIT 1)
       FROM w WHERE w.src IS NOT NULL)
     SELECT src FROM w WHERE src IS NOT NULL) w),
- most AS MATERIALIZED (
-  SELECT greatest(1, least({{each}}, {_PARCELS_ALTOGETHER} / greatest(count(*), 1))) AS each FROM h)
-SELECT h.id, p.src, p.day, p.at, p.first_seq,
-       ARRAY(SELECT q FROM unnest(p.seqs) q WHERE q BETWEEN %s AND %s {{only}} ORDER BY q DESC LIMIT %s), (SELECT each FROM most)
+ f AS MATERIALIZED (
+  SELECT p.first_seq FROM h CROSS JOIN LATERAL (
+    SELECT first_seq FROM parcel WHERE shard = h.shard AND sub = h.id AND src = h.src AND run = 0 AND first_seq <= %s
+    ORDER BY first_seq DESC LIMIT {most}) p
+  ORDER BY p.first_seq DESC OFFSET {most} - 1 LIMIT 1)
+SELECT h.id, p.src, p.day, p.at, ARRAY(SELECT q FROM unnest(p.seqs) q WHERE q BETWEEN %s AND %s ORDER BY q DESC LIMIT %s),
+       (SELECT first_seq FROM f)
 FROM h CROSS JOIN LATERAL (
-  SELECT * FROM parcel WHERE shard = h.shard AND sub = h.id AND src = h.src AND run = 0
-    AND first_seq <= %s AND (first_seq, h.id, 0) < (%s, %s, %s)
-  ORDER BY first_seq DESC LIMIT (SELECT each FROM most)) p
-ORDER BY p.first_seq DESC"""
+  (SELECT * FROM parcel WHERE shard = h.shard AND sub = h.id AND src = h.src AND run = 0
+     AND first_seq BETWEEN coalesce((SELECT first_seq FROM f), 0) AND %s)
+  UNION ALL
+  (SELECT * FROM parcel WHERE shard = h.shard AND sub = h.id AND src = h.src AND run = 0
+     AND first_seq < (SELECT first_seq FROM f) ORDER BY first_seq DESC LIMIT 1)) p"""
 _LAST_OF = f"""
 SELECT u.sub, u.seq, u.run, a.* FROM unnest(%s::int4[], %s::int8[], %s::int4[], %s::date[]) u(sub, seq, run, day)
 CROSS JOIN LATERAL (
   SELECT {LAST} FROM attempt a WHERE a.sub = u.sub AND a.seq = u.seq AND a.run = u.run AND a.day = u.day
+    AND a.day BETWEEN %s AND %s
   ORDER BY a.n DESC, a.pos DESC LIMIT 1) a"""
+_DUE_OF = """
+SELECT d.seq, d.sub, d.run, d.due_at, d.attempt, d.held FROM unnest(%s::int8[], %s::int4[], %s::int4[]) u(seq, sub, run)
+JOIN due d ON d.sub = u.sub AND d.seq = u.seq AND d.run = u.run"""
 
 
 def gather(
@@ -93,19 +102,20 @@ def gather(
     within: Range,
     below: Key,
     limit: int,
-    tried: bool = True,
-    waiting: bool = True,
+    states: frozenset[State] = ALL,
+    tried: bool = False,
 ) -> tuple[list[Delivery], Key | None]:
     """Deliveries of these subscriptions below a key, the highest first; and the key to go on from, None at the end.
 
-    `tried` False: only those that have a due row or wait, so that finished ones need not be walked over. `waiting` False:
-    none that is in a parcel alone.
+    There may be others among them, but none that is in one of `states`, and with `tried` has an attempt, is missing: so of
+    open states alone, finished deliveries are not walked over.
     """
     if not targets:
         return [], None
     by_id = {target.id: target for target in targets}
     found: dict[Key, Delivery] = {}
-    high = min(within.high, below[0])
+    # No subscription has the number 0: below such a key is nothing more of its event.
+    high = min(within.high, below[0] if below[1] else below[0] - 1)
     bounds = [list(by_id), within.low, high]
 
     def at(sub: int, seq: int, run: int, src: int, day: date) -> Delivery:
@@ -116,46 +126,67 @@ def gather(
 
     # What moves on meanwhile goes from parcels to dues to attempts: in this order it is never missed.
     stops: list[Key] = []
-    if waiting:
-        waits, stops = _waiting(targets, within, high, below, limit)
+    if wait(states, tried=tried):
+        waits, stops = _waiting(targets, within.low, high, below, limit)
         for (seq, sub, run), src, day, since in waits:
             at(sub, seq, run, src, day).waits_since = since
-    more, values = within.conditions(days=False)
-    rows = fetch(_DUES.format(more=more), [*bounds, *values, *below, limit, limit])
+    opened = states <= OPEN
+    kind = " OR ".join(_KINDS[state] for state in sorted(states)) if opened and states < OPEN else "true"
+    rows = fetch(_DUES.format(kind=f"({kind})"), [*bounds, *below, limit, limit])
     for sub, seq, run, src, day, *due in rows:
         at(sub, seq, run, src, day).due = Due(*due)
     stops += _stop(rows, limit)
-    if tried:
-        more, values = within.conditions(days=True)
-        rows = fetch(_ATTEMPTS.format(more=more), [*bounds, *values, *below, limit, limit])
+    if not opened:
+        days, values = within.days()
+        rows = fetch(_ATTEMPTS.format(days=days), [*bounds, *values, *below, limit, limit])
         for sub, seq, run, src, day, *last in rows:
             at(sub, seq, run, src, day).last = last_of(last)
         stops += _stop(rows, limit)
     stop = max(stops, default=None)
     complete = sorted((key for key in found if stop is None or key >= stop), reverse=True)
-    if not tried and len(complete) > limit:
+    if opened and len(complete) > limit:
         complete = complete[:limit]
         stop = complete[-1]
     chosen = [found[key] for key in complete]
-    if not tried:
+    if opened:
+        add_due([row for row in chosen if row.due is None])
         add_last(chosen)
     return chosen, stop
+
+
+def wait(states: frozenset[State], *, tried: bool) -> bool:
+    """May any of these be in a parcel alone? What was cut short while it waited is there for a moment yet."""
+    return not tried and bool(states & {State.waiting, State.cancelled})
 
 
 def add_last(deliveries: Sequence[Delivery]) -> None:
     """Look up the last attempt of each."""
     if deliveries:
         by_key = {delivery.key: delivery for delivery in deliveries}
-        columns = [[d.target.id for d in deliveries], [d.seq for d in deliveries],
-                   [d.run for d in deliveries], [d.day for d in deliveries]]  # fmt: skip
-        for sub, seq, run, *last in fetch(_LAST_OF, columns):
+        days = [d.day for d in deliveries]
+        columns = [
+            [d.target.id for d in deliveries],
+            [d.seq for d in deliveries],
+            [d.run for d in deliveries],
+            days,
+        ]
+        for sub, seq, run, *last in fetch(_LAST_OF, [*columns, min(days), max(days)]):
             by_key[seq, sub, run].last = last_of(last)
+
+
+def add_due(deliveries: Sequence[Delivery]) -> None:
+    """Look up the due row of each."""
+    if deliveries:
+        by_key = {delivery.key: delivery for delivery in deliveries}
+        columns = [list(column) for column in zip(*by_key, strict=True)]
+        for seq, sub, run, *due in fetch(_DUE_OF, columns):
+            by_key[seq, sub, run].due = Due(*due)
 
 
 def last_of(values: Sequence[Any]) -> Last:
     """From the columns of LAST."""
-    n, at, http, reason, finish, next_at = values
-    return Last(n, at, http, Reason(reason), finish, next_at)
+    n, pos, at, http, reason, finish, next_at, total_us = values
+    return Last(n, pos, at, http, Reason(reason), finish, next_at, total_us)
 
 
 def _stop(rows: list[tuple[Any, ...]], limit: int) -> list[Key]:
@@ -163,25 +194,16 @@ def _stop(rows: list[tuple[Any, ...]], limit: int) -> list[Key]:
 
 
 def _waiting(
-    targets: Sequence[Target], within: Range, high: int, below: Key, limit: int
+    targets: Sequence[Target], low: int, high: int, below: Key, limit: int
 ) -> tuple[list[tuple[Key, int, date, Any]], list[Key]]:
-    """What parcels hold, attempted or not: the `limit` highest keys, and where sources stopped."""
+    """What parcels hold, attempted or not: the `limit` highest keys, and where the source stopped."""
     numbers, shards = [target.id for target in targets], [target.shard for target in targets]
-    low, only = within.low, within.only
-    rows = fetch(
-        _PARCELS.format(each=MOST_PARCELS, only="" if only is None else "AND q = ANY(%s)"),
-        [numbers, shards, low, high, *([] if only is None else [list(only)]), limit + 2, high, *below],
-    )
-    # Of one subscription and source, parcels don't overlap: down to the last one read, all is known.
-    read = Counter((sub, src) for sub, src, *_ in rows)
-    lowest = {(sub, src): (first, each) for sub, src, _, _, first, _, each in rows}
-    stops = [
-        (first, sub, 0)
-        for (sub, src), (first, each) in lowest.items()
-        if read[sub, src] == each and first > low
-    ]
-    found = [((seq, sub, 0), src, day, since) for sub, src, day, since, _, seqs, _ in rows for seq in seqs]
+    sql = _PARCELS.format(most=min(limit, MOST_PARCELS))
+    rows = fetch(sql, [numbers, shards, high, low, high, limit + 2, high])
+    first = rows[0][5] if rows else None
+    found = [((seq, sub, 0), src, day, since) for sub, src, day, since, seqs, _ in rows for seq in seqs]
     found = [row for row in found if row[0] < below]
+    stops = [] if first is None or first <= low else [(first, 0, 0)]
     if len(found) > limit:
         found = nlargest(limit, found, key=lambda row: row[0])
         stops.append(found[-1][0])

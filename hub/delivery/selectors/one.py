@@ -8,10 +8,9 @@ from typing import Final
 
 from hub.core import ids
 from hub.delivery.breaker import Phase
-from hub.delivery.selectors.facts import Delivery
+from hub.delivery.selectors.facts import TOP, Delivery
 from hub.delivery.selectors.gathering import Range, gather
-from hub.delivery.selectors.lists import Asked, deliveries
-from hub.delivery.selectors.targets import Target, target
+from hub.delivery.selectors.targets import Target, target, targets
 from hub.delivery.states import OPEN, State
 from hub.eventlog import selectors as eventlog
 from hub.eventlog.selectors import Event, fetch
@@ -50,8 +49,9 @@ def delivery(*, scope: Scope, id: str) -> Delivery:
 
 def of_event(*, scope: Scope, event: Event) -> tuple[Counter[State], bool]:
     """How many of its deliveries are in each state, counted up to MOST_COUNTED; and whether there are more."""
-    page = deliveries(scope=scope, asked=Asked(event=event.id), position=None, limit=MOST_COUNTED)
-    return Counter(d.state for d in page.rows), page.next is not None
+    within = Range(event.seq, event.seq, event.day, event.day)
+    found, stop = gather(targets=targets(scope, of=[event]), within=within, below=TOP, limit=MOST_COUNTED + 1)
+    return Counter(d.state for d in found[:MOST_COUNTED]), len(found) > MOST_COUNTED or stop is not None
 
 
 def _breaker_until(subscription: int) -> datetime | None:

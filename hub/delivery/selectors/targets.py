@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -32,14 +33,14 @@ def targets(
     scope: Scope,
     *,
     uid: str | None = None,
-    numbers: list[int] | None = None,
-    consumer: int | None = None,
+    numbers: Collection[int] | None = None,
+    consumers: Collection[int] | None = None,
     live: bool = False,
     of: list[Event] | None = None,
 ) -> list[Target]:
     """Those the scope can reach, newest first, at most AT_MOST.
 
-    `consumer`: of this one alone. `live`: none that is deleted. `of`: that may have got one of these events.
+    `consumers`: of these alone. `live`: none that is deleted. `of`: that may have got one of these events.
     """
     where = Conditions()
     where.add("e.tenant_id = %s AND s.environment_id = %s", scope.tenant_id, scope.environment_id)
@@ -48,9 +49,9 @@ def targets(
     if uid is not None:
         where.add("s.uid = %s", uid)
     if numbers is not None:
-        where.add("s.id = ANY(%s)", numbers)
-    if consumer is not None:
-        where.add("s.consumer_id = %s", consumer)
+        where.add("s.id = ANY(%s)", list(numbers))
+    if consumers is not None:
+        where.add("s.consumer_id = ANY(%s)", list(consumers))
     if live:
         where.add("s.deleted_at IS NULL")
     if of is not None:

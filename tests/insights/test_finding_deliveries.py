@@ -10,13 +10,14 @@ import pytest
 
 from hub.core.problems import ProblemError
 from hub.delivery import selectors
-from hub.delivery.selectors import Asked, gathering
+from hub.delivery.selectors import gathering
+from hub.insights import finding, finding_deliveries, finding_pace
 from hub.subscriptions.models import Subscription
 from hub.tenants.scoping import Scope
 from tests.cast import Cast, make_cast
 from tests.eventlog import rows
 from tests.eventlog.rows import Row
-from tests.eventlog.scene import NOW, Scene, bound, ids_of, listed, ms, states, subscribe
+from tests.eventlog.scene import NOW, Scene, asked, bound, found_by, ids_of, listed, states, subscribe
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,8 @@ def test_a_subscription_a_consumer_and_an_event_have_lists_of_their_own(
         return [id for id in everything if id in own]
 
     assert ids_of(listed(scope, subscription=scene.a.uid, limit=limit)) == of(scene.a)
-    assert ids_of(listed(scope, consumer=scene.cast.acme.id, limit=limit)) == of(scene.acme)
-    assert listed(scope, subscription=scene.a.uid, consumer=scene.cast.acme.id) == []
+    assert ids_of(listed(scope, consumer=scene.cast.acme.public_id, limit=limit)) == of(scene.acme)
+    assert listed(scope, subscription=scene.a.uid, consumer=scene.cast.acme.public_id) == []
     assert ids_of(listed(scope, event=scene.e[1].raw, limit=limit)) == [
         scene.e[1].delivery(scene.a, 5), scene.e[1].delivery(scene.a),
     ]  # fmt: skip
@@ -107,7 +108,7 @@ def test_type_and_time_narrow_every_order(scope: Scope, scene: Scene, limit: int
 
     assert ids_of(listed(scope, type="order.paid", limit=limit)) == of(1, 3, 5, 7)
     assert ids_of(listed(scope, type="user.*", limit=limit)) == []
-    since, until = ms(NOW - timedelta(hours=6)), ms(NOW - timedelta(hours=2, minutes=30))
+    since, until = NOW - timedelta(hours=6), NOW - timedelta(hours=2, minutes=30)
     assert ids_of(listed(scope, since=since, until=until, limit=limit)) == of(2, 3, 4)
     own = {row.delivery(scene.a) for row in e}
     assert ids_of(listed(scope, subscription=scene.a.uid, since=since, until=until, limit=limit)) == [
@@ -118,34 +119,32 @@ def test_type_and_time_narrow_every_order(scope: Scope, scene: Scene, limit: int
     ]  # fmt: skip
     dead = listed(scope, states=states("dead"), type="order.paid", limit=limit)
     assert ids_of(dead) == [e[7].delivery(scene.b), e[1].delivery(scene.a)]
-    recent = listed(scope, states=states("dead"), since=ms(NOW - timedelta(hours=1)), limit=limit)
+    recent = listed(scope, states=states("dead"), since=NOW - timedelta(hours=1), limit=limit)
     assert ids_of(recent) == [e[7].delivery(scene.b)]
-    older = listed(scope, states=states("dead"), until=ms(NOW - timedelta(hours=6)), limit=limit)
+    older = listed(scope, states=states("dead"), until=NOW - timedelta(hours=6), limit=limit)
     assert ids_of(older) == [e[1].delivery(scene.a)]
 
 
 def test_strangers_see_nothing_and_a_consumer_its_own(scope: Scope, scene: Scene) -> None:
     theirs = {scene.e[n].delivery(scene.acme) for n in (2, 6)}
-    for asked in (
+    for what in (
         {},
         {"states": states("dead")},
         {"states": states("waiting")},
         {"states": states("dead", "waiting")},
     ):
-        assert listed(scene.cast.charlie.scope, **asked) == []
-        assert listed(scene.cast.alice.test_scope, **asked) == []
-        assert set(ids_of(listed(bound(scene.cast), **asked))) <= theirs
+        assert listed(scene.cast.charlie.scope, **what) == []
+        assert listed(scene.cast.alice.test_scope, **what) == []
+        assert set(ids_of(listed(bound(scene.cast), **what))) <= theirs
     assert set(ids_of(listed(bound(scene.cast)))) == theirs
     assert ids_of(listed(bound(scene.cast), event=scene.e[2].raw)) == [scene.e[2].delivery(scene.acme)]
     for stranger in (scene.cast.charlie.scope, scene.cast.alice.test_scope, bound(scene.cast)):
-        for refused in (
-            lambda who: listed(who, subscription=scene.a.uid),
-            lambda who: listed(who, event=scene.e[7].raw),
-            lambda who: selectors.delivery(scope=who, id=scene.e[7].delivery(scene.a)),
-        ):
-            with pytest.raises(ProblemError) as error:
-                refused(stranger)
-            assert error.value.problem.status == 404
+        for own in ({"subscription": scene.a.uid}, {"event": scene.e[7].raw}):
+            assert listed(scope, **own) != []
+            assert listed(stranger, **own) == []
+        with pytest.raises(ProblemError) as error:
+            selectors.delivery(scope=stranger, id=scene.e[7].delivery(scene.a))
+        assert error.value.problem.status == 404
 
 
 @pytest.mark.parametrize(("limit", "parcels"), [(1, 1), (1, 2), (7, 1), (7, 2), (100, 1), (100, 2)])
@@ -172,11 +171,20 @@ def test_a_long_backlog_in_many_parcels_is_paged_without_gaps(
 def test_a_list_that_looked_long_enough_says_where_to_go_on(
     scope: Scope, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.delivery.selectors.ended.SCAN", 2)
-    asked = Asked(states=states("expired"))
-    page = selectors.deliveries(scope=scope, asked=asked, position=None, limit=1)
-    assert ids_of(page.rows) in ([], [scene.e[4].delivery(scene.b)])
-    assert ids_of(listed(scope, states=states("expired"), limit=1)) == [scene.e[4].delivery(scene.b)]
+    monkeypatch.setattr(finding_pace, "COLUMNS_S", 0.0)
+    monkeypatch.setattr(finding_pace, "FIRST_WINDOW", 2)
+    monkeypatch.setattr(finding_deliveries, "FEWEST", 2)
+    query = asked(states=states("cancelled", "delivered"))
+    page = finding.deliveries(scope=scope, query=query, position=None, limit=1)
+    # Two attempts were looked at: of e7, and of e5, which was delivered.
+    assert ids_of(page.rows) == [scene.e[5].delivery(scene.a)]
+    query = asked(states=states("expired", "delivered"), type="order.created")
+    page = finding.deliveries(scope=scope, query=query, position=None, limit=1)
+    assert (page.rows, page.searched_to) == ([], scene.e[5].at + timedelta(seconds=1))
+    assert page.next is not None
+    assert ids_of(found_by(scope, query, limit=1)) == [
+        scene.e[4].delivery(scene.b), scene.e[0].delivery(scene.a),
+    ]  # fmt: skip
 
 
 def test_an_event_that_is_no_longer_kept_leaves_no_delivery(scope: Scope, scene: Scene) -> None:
