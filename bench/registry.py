@@ -15,6 +15,7 @@ from bench.rows import (
     path,
     pull,
     reading,
+    replays,
     resting,
     searching,
     second,
@@ -73,6 +74,10 @@ MEASUREMENTS = (
     )),
     Measurement(reading.reading, (Row("ingest_while_api_read", "ingest p99 at 1,000/s while 8 clients read the API", "x alone", 2, less=True),)),
     Measurement(pull.pull, (Row("pull", "fetching by one reader, 1,000 events a read", "events/s", 5_000),)),
+    Measurement(replays.replay, (
+        Row("replay_rate", "replay of 1 M events in bulk", "deliveries/s", 8_000, floor=_CLIENT),
+        Row("replay_memory", "memory of the largest process meanwhile", "MiB", 300, less=True),
+    ), fresh=True),
     Measurement(searching.searching, (
         Row("search_columns", "search by columns among 1 M deliveries, a page, p95 of the slowest query", "ms", 100, less=True),
         Row("search_body", "search by bodies, a page, p95 of the slowest query", "s", 1, less=True),

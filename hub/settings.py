@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "hub.consumption",
     "hub.reactors",
     "hub.insights",
+    "hub.replay",
     "hub.ingest",
     "hub.api",
     "hub.ops",

@@ -12,6 +12,7 @@ REACTORS = (
 SCHEDULE = {
     "trim-idempotency": {"task": "hub.eventlog.tasks.trim_idempotency", "schedule": 60.0},
     "index-projections": {"task": "hub.insights.tasks.index_projections", "schedule": 5.0},
+    "feed-replays": {"task": "hub.replay.tasks.feed_replays", "schedule": 2.0},
     "trim-cells": {"task": "hub.insights.tasks.trim_cells", "schedule": 600.0},
     "forget-caught": {"task": "hub.sinks.tasks.forget_caught", "schedule": 60.0},
     "trim-answers": {"task": "hub.api.tasks.trim_answers", "schedule": 300.0},

@@ -92,6 +92,7 @@ def no_probe(record: logging.LogRecord) -> bool:
 
 def configuration(level: str) -> dict[str, Any]:
     """For logging.config.dictConfig: everything to stderr, since stdout belongs to what commands print."""
+    tasks = level if level in ("DEBUG", "ERROR") else "WARNING"
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -106,6 +107,8 @@ def configuration(level: str) -> dict[str, Any]:
             # It says "Started", "Waiting", "Finished" for every process: noise at INFO.
             "uvicorn.error": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},
+            # Three lines for every task that beat sends, every two seconds; what fails is an error.
+            **{f"celery.{name}": {"level": tasks} for name in ("beat", "worker.strategy", "app.trace")},
             # httpx writes whole URLs at INFO.
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},

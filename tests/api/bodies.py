@@ -22,6 +22,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("member", "PATCH"): {"role": "viewer"},
     ("configuration-diff", "POST"): {"document": {"version": 1}},
     ("configuration-apply", "POST"): {"document": {"version": 1}},
+    ("replays", "POST"): {"search": "status:dead"},
+    **{(f"replay-{verb}", "POST"): None for verb in ("start", "pause", "resume", "cancel")},
     ("projections", "POST"): {"pattern": "strange.*", "semantics": "snapshot"},
     ("projection", "PATCH"): {"keys": ["changed"]},
     ("deliveries-requeue", "POST"): {"type": "order.*"},

@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from hub.consumption.models import Lease, Mark, Position
 from hub.eventlog.selectors import fetch
 from hub.insights.models import Projection
+from hub.replay.models import Job
 from hub.subscriptions.models import Secret, Subscription
 from hub.tenants.models import ApiKey, AuditEntry, Consumer, Environment, Member
 from hub.tenants.scoping import staff
@@ -97,6 +98,7 @@ class World:
                     Consumer.objects.filter(environment=live),
                     Member.objects.filter(tenant=live.tenant_id),
                     Projection.objects.filter(environment=live),
+                    Job.objects.filter(environment=live).exclude(consumer=but.id if but else -1),
                     subscriptions,
                     positions,
                     Mark.objects.filter(position__in=positions),
@@ -122,7 +124,8 @@ def world(cast: Cast, alice: Api) -> World:
     keys = [row["id"] for row in alice.get("/keys").json()["data"]]
     member = alice.get("/members").json()["data"][0]["id"]
     projection = alice.post("/projections", {"pattern": "order.*", "semantics": "snapshot"}).json()["id"]
-    both = {"member": member, "projection": projection}
+    replay = alice.post("/replays", {"search": "status:dead"}).json()["id"]
+    both = {"member": member, "projection": projection, "replay": replay}
     found = [
         {"consumer": cast.acme.public_id, "subscription": own, "key": keys[0], **both},
         {"consumer": "acme", "subscription": acmes, "key": keys[-1], **both},
@@ -148,7 +151,7 @@ def test_every_address_is_tried_with_a_fitting_body() -> None:
              for method in ("POST", "PATCH") if hasattr(view.view_class, method.lower())}  # fmt: skip
     assert known == BODIES.keys(), "give each address and method with a body an entry in BODIES"
     found = {parameter for _, _, parameters, _ in patterns() for parameter in parameters}
-    kinds = "consumer subscription key member event delivery command projection sink position"
+    kinds = "consumer subscription key member event delivery command projection sink position replay"
     assert found == set(kinds.split()), "give the new kind a row in `world`"
 
 

@@ -34,6 +34,7 @@ def test_papers_name_no_variable_that_does_not_exist() -> None:
         "KEY",
         "EVENT",
         "DELIVERY",
+        "REPLAY",
         "LEASE",
         "SUB",
         "SINK",
