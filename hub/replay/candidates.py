@@ -72,7 +72,8 @@ def page(
 ) -> Candidates:
     """The next of one subscription, or (None, for a plan) of all. `position`: what the page before gave as its next."""
     if job.target_id is not None:
-        return _events(scope, job, subscription or target(scope, numbers=[job.target_id]), position, limit)
+        to = subscription or target(scope, numbers=[job.target_id])
+        return _events(scope, job, to, position, limit, counting=subscription is None)
     query = _query(job)
     if subscription is not None:
         query = asking.of_subscription(query, subscription.uid, at=job.frozen_at)
@@ -84,7 +85,8 @@ def page(
         if row.event is not None
     ]
     skipped = len(found.rows) - len(rows)
-    reached_before = _delivered(rows)
+    # For a plan, or to be left out; a page that is sent in any case need not know.
+    reached_before = _delivered(rows) if subscription is None or job.skip_delivered else set()
     delivered = {row for row in rows if (row.sub, row.seq) in reached_before}
     if job.skip_delivered:
         return Candidates(
@@ -97,7 +99,9 @@ def _query(job: Job) -> Query:
     return asking.frozen(job.search, at=job.frozen_at, events=job.target_id is not None)
 
 
-def _events(scope: Scope, job: Job, to: Target, position: Sequence[Any] | None, limit: int) -> Candidates:
+def _events(
+    scope: Scope, job: Job, to: Target, position: Sequence[Any] | None, limit: int, *, counting: bool
+) -> Candidates:
     found = finding.events(scope=scope, query=_query(job), position=position, limit=limit)
     rows = [
         Candidate(to.id, event.shard, event.seq, event.day, event.id)
@@ -105,7 +109,7 @@ def _events(scope: Scope, job: Job, to: Target, position: Sequence[Any] | None, 
         if _asked(to, event, job)
     ]
     left_out: set[tuple[int, int]] = set()
-    delivered = _delivered(rows)
+    delivered = _delivered(rows) if job.skip_delivered or counting else set()
     if job.only_missing:
         columns = [[to.shard] * len(rows), [to.id] * len(rows), [row.src for row in rows], [row.seq for row in rows],
                    [row.day for row in rows]]  # fmt: skip
