@@ -76,6 +76,12 @@ insert into attempt (day, shard, pos, env, sub, seq, run, src, event_id, n, at, 
 select p.day, p.shard, -(p.seq * 20 + p.k * 10 + 9), %(env)s, p.sub, p.seq, 0, p.src, p.id, tries, p.t + interval '1 hour', 1,
        0, case when p.fate < 0.996 then 26 else 25 end, case when p.fate < 0.996 then 3 else 4 end, 0
 from pair p where p.fate >= 0.995 and p.fate < 0.997"""
+# As failures are kept by default.
+CAPTURES = """
+insert into capture (day, sub, seq, run, n, request, headers, body, truncated)
+select p.day, p.sub, p.seq, 0, 1, convert_to(E'webhook-id: msg\\r\\ntrunkline-attempt: 1\\r\\n', 'UTF8'),
+       convert_to(E'Content-Type: text/plain\\r\\nX-Id: h' || p.seq || E'\\r\\n', 'UTF8'), convert_to('no', 'UTF8'), false
+from pair p where p.fate >= 0.96 and p.tries > 0"""
 DUES = """
 insert into due (shard, sub, seq, run, src, day, due_at, attempt)
 select shard, sub, seq, 0, src, day, now() + interval '20 hours', tries from pair where fate >= 0.99 and fate < 0.995"""
@@ -125,10 +131,12 @@ def make(hub: Hub, player: Player, *, deliveries: int) -> Past:
         chunk = values | {"low": low, "high": min(low + CHUNK - 1, deliveries // 2)}
         hub.run(EVENTS, chunk)
         hub.sql("begin")
-        for statement in (PAIRS, ATTEMPTS, ENDS, DUES, PARCELS):
+        for statement in (PAIRS, ATTEMPTS, ENDS, CAPTURES, DUES, PARCELS):
             hub.run(statement, chunk)
         hub.sql("commit")
-    hub.sql("vacuum (analyze) event, attempt, due, parcel, subscriptions_subscription, tenants_consumer")
+    hub.sql(
+        "vacuum (analyze) event, attempt, capture, due, parcel, subscriptions_subscription, tenants_consumer"
+    )
     hub.sql("checkpoint")
     own = [sub[3] for sub in subs if not sub[2]]
     return Past(player, own[0], own[-3], names[0], "order-77", *_ids(hub, player))

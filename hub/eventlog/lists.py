@@ -53,6 +53,15 @@ class Walk:
 def events(*, scope: Scope, walk: Walk, before: bytes | None, limit: int, window: int) -> Page[Event, bytes]:
     """At most `limit` of the next `window` rows below the id `before`. `next`: the id below which to go on, None at the end."""
     where = _where(scope, walk, before)
+    if not walk.rest.parts and len(walk.values) == bool(walk.column):
+        if walk.column:
+            where.add(f"e.{walk.column} = %s", walk.values[0])
+        rows = fetch(
+            f"SELECT {COLUMNS} FROM event e {CONSUMER} WHERE {where} {_ORDER} LIMIT %s",
+            [*where.values, limit],
+        )
+        found = [event_of(row) for row in rows]
+        return Page(found, found[-1].id if len(found) == limit else None)
     keys = f"SELECT e.id, e.shard, e.seq, e.day, ({walk.rest}) AS fits FROM event e WHERE {where}"
     given = [*walk.rest.values, *where.values]
     if walk.column:

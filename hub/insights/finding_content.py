@@ -13,7 +13,7 @@ from hub.insights.search import Query
 from hub.insights.search_match import body_matcher, headers_match
 
 PORTION_BYTES: Final = 4 * 1024 * 1024
-PORTION_ROWS: Final = 200
+PORTION_ROWS: Final = 500
 
 Row = TypeVar("Row", Event, Delivery)
 Content: TypeAlias = Callable[[Sequence[Event] | Sequence[Delivery]], list[bool]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Final
@@ -15,6 +16,7 @@ from hub.eventlog.selectors import Event
 from hub.insights import search_meaning as meaning
 from hub.insights.finding_content import looks_into_bodies
 from hub.insights.finding_log import windows
+from hub.insights.finding_pace import larger
 from hub.insights.finding_page import Batch, Position, Search, moment_of
 from hub.insights.finding_reach import Reach
 from hub.insights.finding_where import attempt_conditions, event_conditions
@@ -63,12 +65,14 @@ def by_events(
             chunk = window.events[start : start + some]
             below = begun[1] if begun is not None and begun[0] == chunk[0].id else TOP[1:]
             if piecemeal:
-                yield from _of_one(search, targets, chunk[0], fits, below=below)
+                batches = _of_one(search, targets, chunk[0], fits, below=below)
             else:
-                yield _of_some(search, targets, chunk, fits, below=below)
-        if window.next is None:
-            yield Batch([], None, None)
-        else:
+                batches = iter([_of_some(search, targets, chunk, fits, below=below)])
+            last = window.next is None and start + some >= len(window.events)
+            for batch in batches:
+                ended = last and batch.stop == [chunk[-1].id.hex()]
+                yield Batch(batch.rows, None, None) if ended else batch
+        if window.next is not None:
             yield Batch([], [window.next.hex()], moment_of(window.next))
 
 
@@ -85,20 +89,19 @@ def by_targets(
     early, late = _test(search, DELIVERY_KEYS), _test(search, (*EVENT_KEYS, ID))
     below: Key = TOP if position is None else (position[0], position[1], position[2])
     narrow, tried_all = len(search.query.terms) > 1, meaning.tried(search.query.terms)
+    some = limit + 1
     while True:
+        begun = time.monotonic()
         chunk, stop = gather(
-            targets=targets,
-            within=within,
-            below=below,
-            limit=AT_ONCE if narrow else limit + 1,
-            states=plan.states,
-            tried=tried_all,
+            targets=targets, within=within, below=below, limit=some, states=plan.states, tried=tried_all
         )
         rows = with_events([row for row in chunk if early(traits_of(row))])
         rows = [row for row in rows if late(traits_of(row)) and _in_time(search, row)]
         if stop is None:
             yield Batch(rows, None, None)
             return
+        if narrow:
+            some = min(larger(some, took_s=time.monotonic() - begun), AT_ONCE)
         lowest = with_events(chunk[-1:])
         yield Batch(rows, list(stop), moment_of(_event_id(lowest[0])) if lowest else None)
         below = stop
@@ -115,12 +118,14 @@ def by_attempts(search: Search, reach: Reach, *, position: Position | None) -> I
     side_by_side = sum(max(len(index.values), 1) for index in indexes)
     fits = _test(search, (*DELIVERY_KEYS, *EVENT_KEYS, ID))
     below = None if position is None else (datetime.fromisoformat(position[0]), position[1], position[2])
-    size = search.pace.first
+    captured, size = any(term.key == "header" for term in terms), search.pace.first
     while True:
+        begun = time.monotonic()
         found, stop = tried.walk(
             scope=search.scope, indexes=indexes, rest=rest, event=event, since=plan.since, before=plan.before,
-            below=below, window=max(FEWEST, size // side_by_side), newest=_newest(search),
+            below=below, window=max(FEWEST, size // side_by_side), newest=_newest(search), captured=captured,
         )  # fmt: skip
+        took_s = time.monotonic() - begun
         by_number = reach.of({row.sub for row in found})
         rows = [
             Delivery(by_number[row.sub], row.seq, row.run, row.src, row.day, last=row.last)
@@ -132,7 +137,7 @@ def by_attempts(search: Search, reach: Reach, *, position: Position | None) -> I
             yield Batch(rows, None, None)
             return
         yield Batch(rows, [stop[0].isoformat(), stop[1], stop[2]], stop[0])
-        below, size = stop, min(size * 4, search.pace.largest)
+        below, size = stop, larger(size, took_s=took_s)
 
 
 def at_event(row: Delivery) -> tuple[Position, datetime]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from hub.eventlog import lists
 from hub.eventlog.lists import Walk
 from hub.eventlog.selectors import Event
 from hub.insights.finding_content import body_test, judged
+from hub.insights.finding_pace import larger
 from hub.insights.finding_page import Search
 from hub.insights.finding_where import event_conditions
 from hub.insights.search_fit import Traits, fit_of
 from hub.insights.search_plan import By, few
+from hub.insights.search_terms import Term
 from hub.subscriptions.patterns import matches
 
 MOST_VALUES: Final = 50
@@ -44,7 +47,9 @@ def windows(search: Search, *, before: bytes | None, limit: int, addressed: bool
     walk, size, in_vain = _walk(search, addressed=addressed), pace.first, 0
     while True:
         window = max(size // max(len(walk.values), 1), limit) if walk.rest.parts else limit
+        begun = time.monotonic()
         page = lists.events(scope=search.scope, walk=walk, before=before, limit=limit, window=window)
+        took_s = time.monotonic() - begun
         rows, before = [event for event in page.rows if fits(traits_of(event))], page.next
         if content is not None and rows:
             last = rows[-1]
@@ -56,7 +61,7 @@ def windows(search: Search, *, before: bytes | None, limit: int, addressed: bool
         if before is None:
             return
         if len(page.rows) < limit:
-            size, in_vain = min(size * 4, pace.largest), in_vain + 1
+            size, in_vain = larger(size, took_s=took_s), in_vain + 1
             if in_vain == _IN_VAIN and search.plan.by is By.type and not walk.column:
                 walk = _by_type(search, walk)
 
@@ -67,27 +72,40 @@ def traits_of(event: Event) -> Traits:
 
 
 def _walk(search: Search, *, addressed: bool) -> Walk:
-    plan, scope = search.plan, search.scope
-    rest = event_conditions(search.query.terms, search.names if addressed else None)
-    column, values = "", list(plan.values)
-    if plan.by is By.ids:
-        column, values = "id", [UUID(bytes=id) for id in values]
-    elif plan.by is By.subject:
-        column = "subject"
-    elif plan.by is By.consumer:
-        column, values = "consumer", _consumers(search) if scope.consumer_id is None else [scope.consumer_id]
-    elif plan.by is By.type and not any(value.endswith("*") for value in values):
-        column = "type"
+    plan, names = search.plan, search.names
+    column, values = _index(search)
     if len(values) > MOST_VALUES:
-        column = ""
-    return Walk(column, values if column else (), rest, plan.since_ms, plan.before_ms)
+        column, values = "", []
+
+    def is_answered(term: Term) -> bool:
+        """Does the index give nothing but what answers to it?"""
+        if term.negated or term.key != column:
+            return False
+        own = names.consumers[term] if column == "consumer" else {value.value for value in term.values}
+        return own == set(values)
+
+    terms = [term for term in search.query.terms if not is_answered(term)]
+    rest = event_conditions(terms, names if addressed else None)
+    return Walk(column, values, rest, plan.since_ms, plan.before_ms)
 
 
-def _consumers(search: Search) -> list[int]:
-    """Of the term to which the fewest answer."""
-    found = [numbers for term, numbers in search.names.consumers.items() if few(term)]
-    fewest: frozenset[int] = min(found, key=len)
-    return sorted(fewest)
+def _index(search: Search) -> tuple[str, list[Any]]:
+    """The column to go by, and its values."""
+    plan = search.plan
+    match plan.by:
+        case By.ids:
+            return "id", [UUID(bytes=id) for id in plan.values]
+        case By.subject:
+            return "subject", list(plan.values)
+        case By.consumer if search.scope.consumer_id is not None:
+            return "consumer", [search.scope.consumer_id]
+        case By.consumer:
+            found = [numbers for term, numbers in search.names.consumers.items() if few(term)]
+            fewest: frozenset[int] = min(found, key=len)
+            return "consumer", sorted(fewest)
+        case By.type if not any(value.endswith("*") for value in plan.values):
+            return "type", list(plan.values)
+    return "", []
 
 
 def _by_type(search: Search, walk: Walk) -> Walk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from hub.core.problems import ProblemError
 from hub.delivery import selectors
 from hub.delivery.selectors import gathering
 from hub.insights import finding, finding_deliveries, finding_pace
+from hub.insights.search import Query
 from hub.subscriptions.models import Subscription
 from hub.tenants.scoping import Scope
 from tests.cast import Cast, make_cast
@@ -185,6 +186,52 @@ def test_a_list_that_looked_long_enough_says_where_to_go_on(
     assert ids_of(found_by(scope, query, limit=1)) == [
         scene.e[4].delivery(scene.b), scene.e[0].delivery(scene.a),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+@pytest.mark.parametrize("most", [1, 50])
+def test_events_whose_ids_and_offsets_disagree_are_listed_once_by_id(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, limit: int, most: int
+) -> None:
+    scope = cast.charlie.scope
+    monkeypatch.setattr(finding_deliveries, "MOST_OF_ONE", most)
+    monkeypatch.setattr(finding_deliveries, "AT_ONCE", 2)
+    subs = [subscribe(scope) for _ in range(3)]
+    # Two processes that take events in have clocks of their own: the order of offsets is that of the commits.
+    events = [rows.event(cast.charlie.live, at=NOW - timedelta(seconds=s)) for s in (3, 1, 2, 5, 4)]
+    for event in events:
+        for sub in subs:
+            rows.delivered(sub, event)
+    wanted = [events[n].delivery(sub) for n in (1, 2, 0, 4, 3) for sub in reversed(subs)]
+    assert ids_of(listed(scope, limit=limit)) == wanted
+    assert ids_of(listed(scope, type="order.created", limit=limit)) == wanted
+
+
+def test_how_far_was_looked_is_told_in_the_lists_own_order(
+    scope: Scope, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding_pace, "COLUMNS_S", 0.0)
+    e = scene.e
+
+    def first(query: Query, limit: int) -> tuple[str, list[str], datetime | None]:
+        page = finding.deliveries(scope=scope, query=query, position=None, limit=limit)
+        return str(page.order), ids_of(page.rows), page.searched_to
+
+    def ms(moment: datetime) -> datetime:
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    assert first(asked(), 2) == ("accepted_at", [id for id, _ in scene.all()[:2]], ms(e[7].at))
+    assert first(asked(subscription=scene.a.uid), 2) == (
+        "accepted_at", [e[7].delivery(scene.a), e[5].delivery(scene.a)], ms(e[5].at),
+    )  # fmt: skip
+    assert first(asked(states=states("dead")), 1) == (
+        "at", [e[7].delivery(scene.b)], e[7].at + timedelta(seconds=1),
+    )  # fmt: skip
+    assert first(asked(states=states("dead"), event=e[7].raw), 5) == (
+        "accepted_at",
+        [e[7].delivery(scene.b)],
+        None,
+    )
 
 
 def test_an_event_that_is_no_longer_kept_leaves_no_delivery(scope: Scope, scene: Scene) -> None:

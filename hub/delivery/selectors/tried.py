@@ -22,6 +22,9 @@ _IS_LAST: Final = """LEFT JOIN LATERAL (SELECT 1 AS x FROM attempt b WHERE a.fin
 _EVENT: Final = """JOIN LATERAL (SELECT 1 FROM event e WHERE e.shard = a.src AND e.seq = a.seq AND e.day = a.day AND e.day <= %s AND {} LIMIT 1)
  fitting ON true"""
 
+_CAPTURED: Final = """JOIN LATERAL (SELECT 1 FROM capture c WHERE c.sub = a.sub AND c.seq = a.seq AND c.run = a.run AND c.day <= %s
+ AND c.day BETWEEN a.day - 1 AND (a.at AT TIME ZONE 'UTC')::date + 1 LIMIT 1) kept ON true"""
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -76,10 +79,12 @@ def walk(
     below: Position | None,
     window: int,
     newest: date,
+    captured: bool = False,
 ) -> tuple[list[Tried], Position | None]:
     """Those of the next `window` attempts that are last ones and answer to `rest` (on `a`) and `event` (on `e`); and where
-    to go on, None at the end. `newest`: the last day that events may be of. Their subscriptions are not yet known to be the
-    scope's.
+    to go on, None at the end. Their subscriptions are not yet known to be the scope's.
+
+    `newest`: the last day that events may be of. `captured`: only deliveries of which something was kept.
     """
     bounds = Conditions()
     # The days ahead have no rows, and only cost the planner its time.
@@ -97,16 +102,21 @@ def walk(
         sql, given = _part(scope, index, bounds, window)
         parts.append(f"({sql})")
         values += given
-    joins = _IS_LAST if not event.parts else f"{_IS_LAST} {_EVENT.format(event)}"
-    days = [newest] if not event.parts else [newest, newest]
+    joins, given = [_IS_LAST], [newest]
+    if captured:
+        joins.append(_CAPTURED)
+        given.append(newest)
+    if event.parts:
+        joins.append(_EVENT.format(event))
+        given += [newest, *event.values]
     sql = f"""
         WITH w AS MATERIALIZED (
           SELECT a.* FROM ({" UNION ALL ".join(parts)}) a {_ORDER} LIMIT {window})
         SELECT m.looked, stop.*, r.* FROM (SELECT count(*) FROM w) m(looked)
         LEFT JOIN (SELECT at, sub, pos FROM w ORDER BY at, sub, pos LIMIT 1) stop(stop_at, stop_sub, stop_pos) ON true
-        LEFT JOIN (SELECT a.sub, a.seq, a.run, a.src, a.day, {LAST} FROM w a {joins} WHERE later.x IS NULL AND {rest}) r ON true
+        LEFT JOIN (SELECT a.sub, a.seq, a.run, a.src, a.day, {LAST} FROM w a {" ".join(joins)} WHERE later.x IS NULL AND {rest}) r ON true
         ORDER BY r.at DESC, r.sub DESC, r.pos DESC"""
-    found = fetch(sql, [*values, *days, *event.values, *rest.values])
+    found = fetch(sql, [*values, *given, *rest.values])
     looked, *stop = found[0][:4]
     return [_tried(row[4:]) for row in found if row[4] is not None], tuple(stop) if looked == window else None
 
