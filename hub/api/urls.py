@@ -36,6 +36,7 @@ _POSITION = "api/v1/consumption/<str:position>"
 urlpatterns = [
     path("", pages.home, name="home"),
     path("api/docs/", pages.docs, name="api-docs"),
+    path("cli.py", pages.cli, name="cli"),
     path("problems/<slug:code>", pages.problem, name="problem"),
     path("api/v1/openapi.json", cache_control(max_age=300)(DocumentView.as_view()), name="openapi"),
     path("api/v1/environment", environment.EnvironmentView.as_view(), name="environment"),

@@ -4,11 +4,14 @@ means.
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from hub.core.problems import CODES
+
+CLI = settings.BASE_DIR / "clients" / "cli" / "trunkline.py"
 
 
 @require_safe
@@ -19,6 +22,12 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
     return render(request, "api_docs.html")
+
+
+@require_safe
+def cli(request: HttpRequest) -> HttpResponse:
+    """The one-file client, as it stands in clients/cli."""
+    return HttpResponse(CLI.read_bytes(), content_type="text/x-python; charset=utf-8")
 
 
 @require_safe
