@@ -161,6 +161,17 @@ class Lane:
         self.backlog = True
         self.generation += 1
 
+    def begin_loading(self) -> None:
+        """Its due rows are about to be read. Whoever writes one from now on says so in `next_due`, which the read must not undo."""
+        self.due_loading = True
+        self.due_ended.clear()
+        self.next_due = NEVER
+
+    def loaded(self, later: float) -> None:
+        """They were read: `later` is when to read again, by what was there."""
+        self.due_loading = False
+        self.next_due = min(self.next_due, later)
+
     def drop_memory(self) -> None:
         """Forget what is not in flight; it stays in its rows."""
         for item in self.firsts:

@@ -194,8 +194,7 @@ class Feeder:
                 for lane in lanes:
                     del self._dues[lane.endpoint.id]
                     asked[lane.endpoint.id] = readback.due_page(lane)
-                    lane.due_loading = True
-                    lane.due_ended.clear()
+                    lane.begin_loading()
                 try:
                     async with self._reader() as session:
                         found = await readback.dues(session, lanes=lanes, now=self._loop.time())
@@ -226,7 +225,7 @@ class Feeder:
         if later == NEVER and len(found) >= asked:
             # The page was full of what is due: read on as soon as there is room; later, if there was nothing new in it.
             later = now if fresh else now + 0.2
-        lane.next_due = later
+        lane.loaded(later)
         self.dispatcher.feed(lane)
         self.dispatcher.pump(lane)
 

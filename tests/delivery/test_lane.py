@@ -177,3 +177,16 @@ def test_another_change_keeps_the_wait_for_a_token() -> None:
     lane.hold_for_token(60.0)
     lane.reconfigure(endpoint(auth_kind="oauth2", auth_sealed=b"old", rate_limit=5.0, timeout_s=9))
     assert lane.gate(20.0) == 60.0
+
+
+def test_rows_that_are_written_while_others_are_read_are_not_forgotten() -> None:
+    lane = Lane(endpoint(), Store())
+    lane.next_due = 0.0
+    lane.begin_loading()
+    # Somebody writes a due row, too late for the read, and says so.
+    lane.next_due = min(lane.next_due, 5.0)
+    lane.loaded(NEVER)
+    assert (lane.next_due, lane.due_loading) == (5.0, False)
+    lane.begin_loading()
+    lane.loaded(9.0)
+    assert lane.next_due == 9.0
