@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Final
 
 from hub.core import ids
-from hub.delivery.selectors import TOP, Delivery, Key, Range, Target, gather, of_events, tried
+from hub.delivery.selectors import TOP, Delivery, Key, Range, gather, of_events, tried
 from hub.delivery.selectors.tried import Index
 from hub.delivery.states import State
 from hub.eventlog import selectors as eventlog
@@ -26,10 +26,8 @@ from hub.insights.search_terms import ID
 
 AT_ONCE: Final = 500
 EVENTS_AT_ONCE: Final = 200
-PAIRS_AT_ONCE: Final = 20_000
-"""Of subscriptions and events that are looked up together."""
-MOST_OF_ONE: Final = 2_000
-"""Of more subscriptions the deliveries of one event are read piece by piece."""
+MOST_AT_ONCE: Final = 1_000
+"""Deliveries of several events; if there are more, they are read of fewer events at a time."""
 MOST_SIDE_BY_SIDE: Final = 100
 """Subscriptions whose failures are looked up one by one."""
 FEWEST: Final = 64
@@ -57,20 +55,19 @@ def by_events(
             begun = before, (position[1], position[2])
             before = (int.from_bytes(before, "big") + 1).to_bytes(16, "big")
     many = AT_ONCE if looks_into_bodies(search.query) else EVENTS_AT_ONCE if narrow else limit + 1
+    some = EVENTS_AT_ONCE
     for window in windows(search, before=before, limit=many, addressed=False):
-        targets = reach.targets(of=window.events) if window.events else []
-        piecemeal = len(targets) > MOST_OF_ONE
-        some = 1 if piecemeal else max(1, PAIRS_AT_ONCE // max(len(targets), 1))
-        for start in range(0, len(window.events), some):
-            chunk = window.events[start : start + some]
+        left = window.events
+        while left:
+            chunk = left[:some]
             below = begun[1] if begun is not None and begun[0] == chunk[0].id else TOP[1:]
-            if piecemeal:
-                batches = _of_one(search, targets, chunk[0], fits, below=below)
-            else:
-                batches = iter([_of_some(search, targets, chunk, fits, below=below)])
-            last = window.next is None and start + some >= len(window.events)
-            for batch in batches:
-                ended = last and batch.stop == [chunk[-1].id.hex()]
+            batches = _of_some(search, reach, chunk, fits, below=below)
+            if batches is None and len(chunk) > 1:
+                some = max(1, len(chunk) // 4)
+                continue
+            left = left[len(chunk) :]
+            for batch in batches or _of_one(search, reach, chunk[0], fits, below=below):
+                ended = not left and window.next is None and batch.stop == [chunk[-1].id.hex()]
                 yield Batch(batch.rows, None, None) if ended else batch
         if window.next is not None:
             yield Batch([], [window.next.hex()], moment_of(window.next))
@@ -81,7 +78,7 @@ def by_targets(
 ) -> Iterator[Batch[Delivery]]:
     """By the offsets of their events, the highest first, then as above."""
     plan = search.plan
-    targets = reach.targets(live=plan.by is By.open)
+    pool = reach.pool(live=plan.by is By.open)
     low, high = eventlog.seqs_around(scope=search.scope, since=plan.since_ms, until=plan.before_ms)
     first = None if plan.since_ms is None else eventlog.day_of(plan.since_ms) - eventlog.DAY
     last = _newest(search) if plan.before_ms is None else eventlog.day_of(plan.before_ms) + eventlog.DAY
@@ -93,7 +90,13 @@ def by_targets(
     while True:
         begun = time.monotonic()
         chunk, stop = gather(
-            targets=targets, within=within, below=below, limit=some, states=plan.states, tried=tried_all
+            pool=pool,
+            resolve=reach.of,
+            within=within,
+            below=below,
+            limit=some,
+            states=plan.states,
+            tried=tried_all,
         )
         rows = with_events([row for row in chunk if early(traits_of(row))])
         rows = [row for row in rows if late(traits_of(row)) and _in_time(search, row)]
@@ -111,7 +114,7 @@ def by_attempts(search: Search, reach: Reach, *, position: Position | None) -> I
     """By their last attempts, the latest first."""
     terms, plan = search.query.terms, search.plan
     rest, event = attempt_conditions(terms, search.names, states=plan.states), event_conditions(terms)
-    numbers = [target.id for target in reach.targets()] if reach.named else []
+    numbers = reach.numbers() if reach.named else []
     if reach.named:
         rest.add("a.sub = ANY(%s)", numbers)
     indexes = _indexes(search, reach, numbers)
@@ -180,30 +183,35 @@ def _test(search: Search, keys: Iterable[str]) -> Fit:
 
 
 def _of_some(
-    search: Search, targets: Sequence[Target], events: Sequence[Event], fits: Fit, *, below: tuple[int, int]
-) -> Batch[Delivery]:
-    """All deliveries of events that are looked up together; of the first, those below a subscription and run."""
-    rank = {event.key: number for number, event in enumerate(events)}
+    search: Search, reach: Reach, events: Sequence[Event], fits: Fit, *, below: tuple[int, int]
+) -> list[Batch[Delivery]] | None:
+    """All deliveries of events that are looked up together; of the first, those below a subscription and run.
+
+    None if they are too many.
+    """
     found = of_events(
-        targets=targets, events=events, states=search.plan.states, tried=meaning.tried(search.query.terms)
-    )
-    first = events[0].key
+        pool=reach.pool(of=events), resolve=reach.of, events=events, states=search.plan.states,
+        tried=meaning.tried(search.query.terms), most=MOST_AT_ONCE,
+    )  # fmt: skip
+    if found is None:
+        return None
+    first, rank = events[0].key, {event.key: number for number, event in enumerate(events)}
     rows = [row for row in found if (row.src, row.seq) != first or (row.target.id, row.run) < below]
     rows = [row for row in rows if fits(traits_of(row))]
     rows.sort(key=lambda row: (rank[row.src, row.seq], -row.target.id, -row.run))
     last = events[-1].id
-    return Batch(rows, [last.hex()], moment_of(last))
+    return [Batch(rows, [last.hex()], moment_of(last))]
 
 
 def _of_one(
-    search: Search, targets: Sequence[Target], event: Event, fits: Fit, *, below: tuple[int, int]
+    search: Search, reach: Reach, event: Event, fits: Fit, *, below: tuple[int, int]
 ) -> Iterator[Batch[Delivery]]:
-    """The same of an event that many subscriptions may have got, piece by piece."""
-    within = Range(event.seq, event.seq, event.day, event.day)
+    """The same of an event that many subscriptions got, piece by piece."""
+    within, pool = Range(event.seq, event.seq, event.day, event.day), reach.pool(of=[event])
     key: Key = (event.seq, *below)
     while True:
         found, stop = gather(
-            targets=targets, within=within, below=key, limit=AT_ONCE, states=search.plan.states,
+            pool=pool, resolve=reach.of, within=within, below=key, limit=AT_ONCE, states=search.plan.states,
             tried=meaning.tried(search.query.terms),
         )  # fmt: skip
         rows = [row for row in found if (row.src, row.seq) == event.key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from hub.delivery.selectors import Target, targets
+from hub.delivery.selectors import Pool, Target, pool, targets
 from hub.eventlog.selectors import Conditions, Event, fetch
 from hub.insights.search import Query
 from hub.insights.search_fit import Names
@@ -31,15 +31,14 @@ class Reach:
         """Do its terms name none that the scope reaches?"""
         return not all(found is None or found for found in (self._numbers, self._consumers))
 
-    def targets(self, *, of: Sequence[Event] | None = None, live: bool = False) -> list[Target]:
-        """The newest first. `of`: that may have got one of these; `live`: none that is deleted."""
-        return targets(
-            self._scope,
-            numbers=self._numbers,
-            consumers=self._consumers,
-            live=live,
-            of=None if of is None else list(of),
-        )
+    def pool(self, *, of: Sequence[Event] | None = None, live: bool = False) -> Pool:
+        """All of them. `of`: that may have got one of these; `live`: none that is deleted."""
+        return pool(self._scope, numbers=self._numbers, consumers=self._consumers, live=live, of=of)
+
+    def numbers(self) -> list[int]:
+        """All of them, where few are named."""
+        named = self.pool()
+        return [row[0] for row in fetch(f"SELECT id FROM ({named.sql}) t ORDER BY id", named.values)]
 
     def of(self, numbers: Collection[int]) -> dict[int, Target]:
         """By number, those of them that the scope reaches."""

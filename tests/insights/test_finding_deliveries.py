@@ -194,7 +194,7 @@ def test_events_whose_ids_and_offsets_disagree_are_listed_once_by_id(
     cast: Cast, monkeypatch: pytest.MonkeyPatch, limit: int, most: int
 ) -> None:
     scope = cast.charlie.scope
-    monkeypatch.setattr(finding_deliveries, "MOST_OF_ONE", most)
+    monkeypatch.setattr(finding_deliveries, "MOST_AT_ONCE", most)
     monkeypatch.setattr(finding_deliveries, "AT_ONCE", 2)
     subs = [subscribe(scope) for _ in range(3)]
     # Two processes that take events in have clocks of their own: the order of offsets is that of the commits.

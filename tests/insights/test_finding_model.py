@@ -194,7 +194,7 @@ def test_all_pages_together_are_what_a_loop_over_everything_finds(
             patch.setattr(module, constant, window)
         patch.setattr(finding_deliveries, "FEWEST", 2)
         if scanty:
-            for constant, few in (("AT_ONCE", 3), ("EVENTS_AT_ONCE", 4), ("PAIRS_AT_ONCE", 20), ("MOST_OF_ONE", 5),
+            for constant, few in (("AT_ONCE", 3), ("EVENTS_AT_ONCE", 4), ("MOST_AT_ONCE", 4),
                                   ("MOST_SIDE_BY_SIDE", 0)):  # fmt: skip
                 patch.setattr(finding_deliveries, constant, few)
             patch.setattr(finding_log, "MOST_VALUES", 1)

@@ -5,13 +5,14 @@ from hub.delivery.selectors.by_event import of_events
 from hub.delivery.selectors.facts import TOP, Delivery, Key
 from hub.delivery.selectors.gathering import Range, add_due, gather
 from hub.delivery.selectors.one import delivery, of_event
-from hub.delivery.selectors.targets import Target, target, targets
+from hub.delivery.selectors.targets import Pool, Target, pool, target, targets
 
 __all__ = (
     "TOP",
     "Attempt",
     "Delivery",
     "Key",
+    "Pool",
     "Range",
     "Target",
     "add_due",
@@ -22,6 +23,7 @@ __all__ = (
     "header_lines",
     "of_event",
     "of_events",
+    "pool",
     "target",
     "targets",
 )

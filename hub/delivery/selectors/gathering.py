@@ -6,7 +6,7 @@ round, so that a state is never judged by half of its facts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from heapq import nlargest
@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from hub.delivery.outcome import Reason
 from hub.delivery.selectors.facts import Delivery, Due, Key, Last
-from hub.delivery.selectors.targets import Target
+from hub.delivery.selectors.targets import Pool, Target
 from hub.delivery.states import OPEN, State
 from hub.eventlog.selectors import fetch
 
 ALL: Final = frozenset(State)
+Resolve = Callable[[Collection[int]], Mapping[int, Target]]
+"""The targets of these numbers, each."""
 MOST_PARCELS: Final = 100
 """That are read at once, or as many as deliveries are asked for; beside them one of each subscription and source."""
 
@@ -42,13 +44,13 @@ LAST: Final = (
     "n, pos, at, http, reason, finish, next_at, CASE WHEN digest IS NOT NULL THEN total_us END AS took_us"
 )
 _ATTEMPTS = f"""
-SELECT t.id, a.* FROM unnest(%s::int4[]) t(id) CROSS JOIN LATERAL (
+SELECT t.id, a.* FROM ({{pool}}) t(id, shard) CROSS JOIN LATERAL (
   SELECT DISTINCT ON (seq, run) seq, run, src, day, {LAST} FROM attempt
   WHERE sub = t.id AND seq BETWEEN %s AND %s {{days}} AND (seq, t.id, run) < (%s, %s, %s)
   ORDER BY seq DESC, run DESC, n DESC, pos DESC LIMIT %s) a
 ORDER BY a.seq DESC, t.id DESC, a.run DESC LIMIT %s"""
 _DUES = """
-SELECT t.id, d.* FROM unnest(%s::int4[]) t(id) CROSS JOIN LATERAL (
+SELECT t.id, d.* FROM ({pool}) t(id, shard) CROSS JOIN LATERAL (
   SELECT seq, run, src, day, due_at, attempt, held FROM due
   WHERE sub = t.id AND seq BETWEEN %s AND %s AND {kind} AND (seq, t.id, run) < (%s, %s, %s)
   ORDER BY seq DESC, run DESC LIMIT %s) d
@@ -64,7 +66,7 @@ _KINDS: Final = {
 _PARCELS = """
 WITH h AS MATERIALIZED (
   SELECT t.id, t.shard, w.src FROM (
-    SELECT * FROM unnest(%s::int4[], %s::int2[]) t(id, shard)
+    SELECT * FROM ({pool}) t(id, shard)
     WHERE EXISTS (SELECT FROM parcel p WHERE p.shard = t.shard AND p.sub = t.id OFFSET 0)) t CROSS JOIN LATERAL (
     WITH RECURSIVE w AS (
       (SELECT src FROM parcel WHERE shard = t.shard AND sub = t.id ORDER BY src LIMIT 1)
@@ -98,7 +100,8 @@ JOIN due d ON d.sub = u.sub AND d.seq = u.seq AND d.run = u.run"""
 
 def gather(
     *,
-    targets: Sequence[Target],
+    pool: Pool,
+    resolve: Resolve,
     within: Range,
     below: Key,
     limit: int,
@@ -108,40 +111,26 @@ def gather(
     """Deliveries of these subscriptions below a key, the highest first; and the key to go on from, None at the end.
 
     There may be others among them, but none that is in one of `states`, and with `tried` has an attempt, is missing: so of
-    open states alone, finished deliveries are not walked over.
+    open states alone, finished deliveries are not walked over. `resolve` gives the targets of those that are found.
     """
-    if not targets:
-        return [], None
-    by_id = {target.id: target for target in targets}
-    found: dict[Key, Delivery] = {}
     # No subscription has the number 0: below such a key is nothing more of its event.
     high = min(within.high, below[0] if below[1] else below[0] - 1)
-    bounds = [list(by_id), within.low, high]
-
-    def at(sub: int, seq: int, run: int, src: int, day: date) -> Delivery:
-        key = (seq, sub, run)
-        if key not in found:
-            found[key] = Delivery(by_id[sub], seq, run, src, day)
-        return found[key]
-
+    bounds, opened = [*pool.values, within.low, high], states <= OPEN
     # What moves on meanwhile goes from parcels to dues to attempts: in this order it is never missed.
+    waits: list[tuple[Any, ...]] = []
     stops: list[Key] = []
     if wait(states, tried=tried):
-        waits, stops = _waiting(targets, within.low, high, below, limit)
-        for (seq, sub, run), src, day, since in waits:
-            at(sub, seq, run, src, day).waits_since = since
-    opened = states <= OPEN
+        waits, stops = _waiting(pool, within.low, high, below, limit)
     kind = " OR ".join(_KINDS[state] for state in sorted(states)) if opened and states < OPEN else "true"
-    rows = fetch(_DUES.format(kind=f"({kind})"), [*bounds, *below, limit, limit])
-    for sub, seq, run, src, day, *due in rows:
-        at(sub, seq, run, src, day).due = Due(*due)
-    stops += _stop(rows, limit)
+    dues = fetch(_DUES.format(pool=pool.sql, kind=f"({kind})"), [*bounds, *below, limit, limit])
+    stops += _stop(dues, limit)
+    attempts: list[tuple[Any, ...]] = []
     if not opened:
         days, values = within.days()
-        rows = fetch(_ATTEMPTS.format(days=days), [*bounds, *values, *below, limit, limit])
-        for sub, seq, run, src, day, *last in rows:
-            at(sub, seq, run, src, day).last = last_of(last)
-        stops += _stop(rows, limit)
+        sql = _ATTEMPTS.format(pool=pool.sql, days=days)
+        attempts = fetch(sql, [*bounds, *values, *below, limit, limit])
+        stops += _stop(attempts, limit)
+    found = together(resolve, waits=waits, dues=dues, attempts=attempts)
     stop = max(stops, default=None)
     complete = sorted((key for key in found if stop is None or key >= stop), reverse=True)
     if opened and len(complete) > limit:
@@ -152,6 +141,33 @@ def gather(
         add_due([row for row in chosen if row.due is None])
         add_last(chosen)
     return chosen, stop
+
+
+def together(
+    resolve: Resolve,
+    *,
+    waits: Iterable[tuple[Any, ...]],
+    dues: Iterable[tuple[Any, ...]],
+    attempts: Iterable[tuple[Any, ...]],
+) -> dict[Key, Delivery]:
+    """What these rows tell of, each beginning with (subscription, seq, run, src, day); of `attempts` the last of each."""
+    waits, dues, attempts = list(waits), list(dues), list(attempts)
+    by_number = resolve({row[0] for row in (*waits, *dues, *attempts)})
+    found: dict[Key, Delivery] = {}
+
+    def at(sub: int, seq: int, run: int, src: int, day: date) -> Delivery:
+        key = (seq, sub, run)
+        if key not in found:
+            found[key] = Delivery(by_number[sub], seq, run, src, day)
+        return found[key]
+
+    for *where, since in waits:
+        at(*where).waits_since = since
+    for sub, seq, run, src, day, *due in dues:
+        at(sub, seq, run, src, day).due = Due(*due)
+    for sub, seq, run, src, day, *last in attempts:
+        at(sub, seq, run, src, day).last = last_of(last)
+    return found
 
 
 def wait(states: frozenset[State], *, tried: bool) -> bool:
@@ -194,17 +210,16 @@ def _stop(rows: list[tuple[Any, ...]], limit: int) -> list[Key]:
 
 
 def _waiting(
-    targets: Sequence[Target], low: int, high: int, below: Key, limit: int
-) -> tuple[list[tuple[Key, int, date, Any]], list[Key]]:
+    pool: Pool, low: int, high: int, below: Key, limit: int
+) -> tuple[list[tuple[Any, ...]], list[Key]]:
     """What parcels hold, attempted or not: the `limit` highest keys, and where the source stopped."""
-    numbers, shards = [target.id for target in targets], [target.shard for target in targets]
-    sql = _PARCELS.format(most=min(limit, MOST_PARCELS))
-    rows = fetch(sql, [numbers, shards, high, low, high, limit + 2, high])
+    sql = _PARCELS.format(pool=pool.sql, most=min(limit, MOST_PARCELS))
+    rows = fetch(sql, [*pool.values, high, low, high, limit + 2, high])
     first = rows[0][5] if rows else None
-    found = [((seq, sub, 0), src, day, since) for sub, src, day, since, seqs, _ in rows for seq in seqs]
-    found = [row for row in found if row[0] < below]
+    found = [(sub, seq, 0, src, day, since) for sub, src, day, since, seqs, _ in rows for seq in seqs]
+    found = [row for row in found if (row[1], row[0], 0) < below]
     stops = [] if first is None or first <= low else [(first, 0, 0)]
     if len(found) > limit:
-        found = nlargest(limit, found, key=lambda row: row[0])
-        stops.append(found[-1][0])
+        found = nlargest(limit, found, key=lambda row: (row[1], row[0]))
+        stops.append((found[-1][1], found[-1][0], 0))
     return found, stops

@@ -10,7 +10,7 @@ from hub.core import ids
 from hub.delivery.breaker import Phase
 from hub.delivery.selectors.facts import TOP, Delivery
 from hub.delivery.selectors.gathering import Range, gather
-from hub.delivery.selectors.targets import Target, target, targets
+from hub.delivery.selectors.targets import Target, pool, target, targets
 from hub.delivery.states import OPEN, State
 from hub.eventlog import selectors as eventlog
 from hub.eventlog.selectors import Event, fetch
@@ -33,7 +33,7 @@ def delivery(*, scope: Scope, id: str) -> Delivery:
     reached = target(scope, numbers=[number])
     event = eventlog.event(scope=scope, id=event_id, data=False)
     found, _ = gather(
-        targets=[reached], within=Range(event.seq, event.seq, event.day, event.day),
+        pool=pool(scope, numbers=[number]), resolve=lambda _: {number: reached}, within=Range(event.seq, event.seq, event.day, event.day),
         below=(event.seq, number, run + 1), limit=1,
     )  # fmt: skip
     one = next((d for d in found if d.run == run), None)
@@ -50,7 +50,10 @@ def delivery(*, scope: Scope, id: str) -> Delivery:
 def of_event(*, scope: Scope, event: Event) -> tuple[Counter[State], bool]:
     """How many of its deliveries are in each state, counted up to MOST_COUNTED; and whether there are more."""
     within = Range(event.seq, event.seq, event.day, event.day)
-    found, stop = gather(targets=targets(scope, of=[event]), within=within, below=TOP, limit=MOST_COUNTED + 1)
+    found, stop = gather(
+        pool=pool(scope, of=[event]), resolve=lambda numbers: {t.id: t for t in targets(scope, numbers=numbers)},
+        within=within, below=TOP, limit=MOST_COUNTED + 1,
+    )  # fmt: skip
     return Counter(d.state for d in found[:MOST_COUNTED]), len(found) > MOST_COUNTED or stop is not None
 
 

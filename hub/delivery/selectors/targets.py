@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +12,7 @@ from hub.tenants import refusals
 from hub.tenants.scoping import Scope
 
 AT_MOST: Final = 10_000
+_FROM: Final = "subscriptions_subscription s JOIN tenants_environment e ON e.id = s.environment_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,14 @@ class Target:
     channels: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Subscriptions as a relation of (id, shard) inside of a statement, so that many need not be carried about: SQL and values."""
+
+    sql: str
+    values: list[Any]
+
+
 def targets(
     scope: Scope,
     *,
@@ -36,36 +45,35 @@ def targets(
     numbers: Collection[int] | None = None,
     consumers: Collection[int] | None = None,
     live: bool = False,
-    of: list[Event] | None = None,
+    of: Sequence[Event] | None = None,
 ) -> list[Target]:
     """Those the scope can reach, newest first, at most AT_MOST.
 
     `consumers`: of these alone. `live`: none that is deleted. `of`: that may have got one of these events.
     """
-    where = Conditions()
-    where.add("e.tenant_id = %s AND s.environment_id = %s", scope.tenant_id, scope.environment_id)
-    if scope.consumer_id is not None:
-        where.add("s.consumer_id = %s", scope.consumer_id)
+    where = _where(scope, numbers=numbers, consumers=consumers, live=live, of=of)
     if uid is not None:
         where.add("s.uid = %s", uid)
-    if numbers is not None:
-        where.add("s.id = ANY(%s)", list(numbers))
-    if consumers is not None:
-        where.add("s.consumer_id = ANY(%s)", list(consumers))
-    if live:
-        where.add("s.deleted_at IS NULL")
-    if of is not None:
-        where.add("(s.deleted_at IS NULL OR s.deleted_at >= %s)", min(event.created_at for event in of))
-        consumers = {event.consumer for event in of if event.consumer is not None}
-        where.add("(s.consumer_id IS NULL OR s.consumer_id = ANY(%s))", sorted(consumers))
     rows = fetch(
         f"""SELECT s.id, s.uid, s.shard, c.public_id, s.consumer_id, s.created_at, s.deleted_at, s.patterns, s.channels
-            FROM subscriptions_subscription s JOIN tenants_environment e ON e.id = s.environment_id
-            LEFT JOIN tenants_consumer c ON c.id = s.consumer_id
+            FROM {_FROM} LEFT JOIN tenants_consumer c ON c.id = s.consumer_id
             WHERE {where} ORDER BY s.id DESC LIMIT {AT_MOST}""",
         where.values,
     )
     return [Target(*row) for row in rows]
+
+
+def pool(
+    scope: Scope,
+    *,
+    numbers: Collection[int] | None = None,
+    consumers: Collection[int] | None = None,
+    live: bool = False,
+    of: Sequence[Event] | None = None,
+) -> Pool:
+    """The same as a relation, however many they are."""
+    where = _where(scope, numbers=numbers, consumers=consumers, live=live, of=of)
+    return Pool(f"SELECT s.id, s.shard FROM {_FROM} WHERE {where}", where.values)
 
 
 def target(scope: Scope, **by: Any) -> Target:
@@ -74,3 +82,24 @@ def target(scope: Scope, **by: Any) -> Target:
     if not found:
         raise refusals.not_found("subscription")
     return found[0]
+
+
+def _where(
+    scope: Scope, *, numbers: Collection[int] | None, consumers: Collection[int] | None, live: bool,
+    of: Sequence[Event] | None,
+) -> Conditions:  # fmt: skip
+    where = Conditions()
+    where.add("e.tenant_id = %s AND s.environment_id = %s", scope.tenant_id, scope.environment_id)
+    if scope.consumer_id is not None:
+        where.add("s.consumer_id = %s", scope.consumer_id)
+    if numbers is not None:
+        where.add("s.id = ANY(%s)", list(numbers))
+    if consumers is not None:
+        where.add("s.consumer_id = ANY(%s)", list(consumers))
+    if live:
+        where.add("s.deleted_at IS NULL")
+    if of is not None:
+        where.add("(s.deleted_at IS NULL OR s.deleted_at >= %s)", min(event.created_at for event in of))
+        known = {event.consumer for event in of if event.consumer is not None}
+        where.add("(s.consumer_id IS NULL OR s.consumer_id = ANY(%s))", sorted(known))
+    return where
