@@ -25,7 +25,7 @@ from hub.insights.search_plan import By
 from hub.insights.search_terms import ID
 
 AT_ONCE: Final = 500
-EVENTS_AT_ONCE: Final = 200
+EVENTS_AT_ONCE: Final = 100
 MOST_AT_ONCE: Final = 1_000
 """Deliveries of several events; if there are more, they are read of fewer events at a time."""
 MOST_SIDE_BY_SIDE: Final = 100
