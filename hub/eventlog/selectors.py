@@ -197,6 +197,17 @@ def with_data(offsets: Collection[tuple[int, int, date]]) -> dict[tuple[int, int
     return found
 
 
+def below(*, scope: Scope, seq: int) -> bytes | None:
+    """The id of the environment's newest event with a lower offset, among the SCAN next ones of each of its shards."""
+    found = fetch(
+        f"""SELECT max(e.id::text) FROM unnest(%s::int2[]) s(shard) CROSS JOIN LATERAL (
+              SELECT n.id FROM (SELECT id, env, seq FROM event WHERE shard = s.shard AND seq < %s ORDER BY seq DESC LIMIT {SCAN}) n
+              WHERE n.env = %s ORDER BY n.seq DESC LIMIT 1) e""",
+        [shards(scope), seq, scope.environment_id],
+    )
+    return UUID(found[0][0]).bytes if found[0][0] else None
+
+
 def seqs_around(*, scope: Scope, since: int | None, until: int | None) -> tuple[int | None, int | None]:
     """Offsets between which all events of the environment lie that were accepted then; a little wide, None = open.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from hub.core import ids
@@ -106,8 +106,15 @@ def by_targets(
         if narrow:
             some = min(larger(some, took_s=time.monotonic() - begun), AT_ONCE)
         lowest = with_events(chunk[-1:])
-        yield Batch(rows, list(stop), moment_of(_event_id(lowest[0])) if lowest else None)
+        reached = moment_of(_event_id(lowest[0])) if lowest else _before(search, stop[0])
+        yield Batch(rows, list(stop), reached)
         below = stop
+
+
+def _before(search: Search, seq: int) -> datetime:
+    """When the newest event was accepted that has not been reached, where what was reached had none itself."""
+    found = eventlog.below(scope=search.scope, seq=seq)
+    return moment_of(found) if found is not None else search.plan.since or datetime.fromtimestamp(0, UTC)
 
 
 def by_attempts(search: Search, reach: Reach, *, position: Position | None) -> Iterator[Batch[Delivery]]:
