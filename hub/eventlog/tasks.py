@@ -1,30 +1,22 @@
-"""Background work on the log: forgetting idempotency keys after a day. Small batches, so that nobody waits for it."""
+"""Background work on the log: forgetting idempotency keys after a day."""
 
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import connection
+
+from hub.eventlog import trimming
 
 KEPT = "24 hours"
 BATCH = 5000
-ROUNDS = 200
 
 TRIM = f"""
 delete from idempotency where ctid = any(array(
-  select ctid from idempotency where at < now() - interval '{KEPT}' limit {BATCH}))"""
+  select ctid from idempotency where at < now() - interval '{KEPT}' limit %(batch)s))"""
 
 
 def trim() -> int:
-    """Forget keys older than a day, a batch a transaction; how many went."""
-    gone = 0
-    for _ in range(ROUNDS):
-        with connection.cursor() as cursor:
-            cursor.execute(TRIM)
-            count = cursor.rowcount
-        gone += count
-        if count < BATCH:
-            break
-    return gone
+    """Forget keys older than a day; how many went."""
+    return trimming.forget(TRIM, {}, batch=BATCH)
 
 
 @shared_task(expires=600)

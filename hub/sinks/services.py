@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from hub.core.ids import new_id
 from hub.core.jsonbytes import loads
+from hub.eventlog import trimming
 from hub.sinks import catching, policy, selectors, statements
 from hub.sinks.addresses import new_token
 from hub.sinks.catching import Answer, Request
@@ -20,7 +21,6 @@ from hub.tenants.scoping import Scope
 from hub.tenants.services import audit, checks
 
 BATCH: Final = 500
-ROUNDS: Final = 100
 _FIELDS = ("name", "respond")
 
 
@@ -89,20 +89,9 @@ def catch(request: Request, *, environment: int, signature: str) -> Answer:
 
 
 def forget() -> int:
-    """Drop what is too old or too much, a batch a transaction; how many went."""
-    gone = 0
-    for statement, bound in (
-        (statements.FORGET_OLD, {"hours": catching.KEPT_HOURS}),
-        (statements.FORGET_MANY, {"most": catching.MOST_REQUESTS}),
-    ):
-        for _ in range(ROUNDS):
-            with connection.cursor() as cursor:
-                cursor.execute(statement, {**bound, "batch": BATCH})
-                count = cursor.rowcount
-            gone += count
-            if count < BATCH:
-                break
-    return gone
+    """Drop what is too old or too much; how many went."""
+    old = trimming.forget(statements.FORGET_OLD, {"hours": catching.KEPT_HOURS}, batch=BATCH)
+    return old + trimming.forget(statements.FORGET_MANY, {"most": catching.MOST_REQUESTS}, batch=BATCH)
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:

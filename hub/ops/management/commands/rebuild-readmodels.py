@@ -36,9 +36,7 @@ class Command(BaseCommand):
         except rebuilding.Contended as error:
             raise CommandError(str(error)) from None
         left = rebuilding.behind(targets)
-        self.stdout.write(
-            f"{len(targets)} cursors of {len(ALL)} read models are back at the beginning: {left} positions to fold."
-        )
+        self.stdout.write(f"{len(targets)} cursors are back at the beginning: {left} positions to fold.")
         if options["no_wait"]:
             return
         shown, moved = left, time.monotonic()
